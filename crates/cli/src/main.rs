@@ -1,0 +1,2 @@
+//! The statehold command.
+fn main() {}

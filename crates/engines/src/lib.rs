@@ -1,0 +1,1 @@
+//! The engines: memory and embedded.

@@ -1,0 +1,1 @@
+//! What every write may owe: the control tables.

@@ -1,0 +1,1 @@
+//! Behaviour around any engine: metrics, deadline.

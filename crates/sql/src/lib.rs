@@ -1,0 +1,1 @@
+//! One code path on SQL databases: transactions, values, schema steps.

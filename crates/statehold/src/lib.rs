@@ -1,0 +1,1 @@
+//! The front door: configuration to running system.

@@ -1,0 +1,1 @@
+//! The state stores: cache, sessions, limits.

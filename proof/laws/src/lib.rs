@@ -1,0 +1,1 @@
+//! The laws of the engine contract, and what breaks them.
