@@ -1,0 +1,1 @@
+//! Cache: key-value entries, counters, compare-and-set, batches and group commits.

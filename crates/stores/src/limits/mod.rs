@@ -1,0 +1,1 @@
+//! Limits: rate limits decided atomically in the engine.

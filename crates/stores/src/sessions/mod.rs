@@ -1,0 +1,1 @@
+//! Sessions of users, nodes and services: renewal, limits, listing and immediate revocation.
