@@ -1,0 +1,1 @@
+//! The memory engine: state in this process, gone with it.
