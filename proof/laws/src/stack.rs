@@ -1,0 +1,105 @@
+//! The stacks that the laws are run on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use statehold_core::{Engine, Error, Movable, Result, Signals, Slot};
+
+use crate::broken::Habits;
+use crate::plain::{Plain, Sound};
+use crate::rig::Site;
+
+/// Starts an engine on a site.
+pub type Make = Arc<dyn Fn(&Site) -> BoxFuture<'_, Result<Parts>> + Send + Sync>;
+
+/// Ends an engine in order.
+pub type Close = Box<dyn FnOnce() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// A running stack.
+pub struct Parts {
+    /// The engine itself.
+    pub base: Arc<dyn Movable>,
+    /// The outermost layer, or the engine itself.
+    pub engine: Arc<dyn Engine>,
+    /// The engine, where its commits can be heard.
+    pub signals: Option<Arc<dyn Signals>>,
+    /// The layers, outermost first.
+    pub slots: Vec<Slot>,
+    /// How it is closed in order; none where dropping it is enough.
+    pub close: Option<Close>,
+}
+
+impl Parts {
+    /// An engine with nothing around it.
+    pub fn bare<E: Movable + Signals>(engine: Arc<E>) -> Self {
+        Self {
+            base: Arc::clone(&engine) as Arc<dyn Movable>,
+            engine: Arc::clone(&engine) as Arc<dyn Engine>,
+            signals: Some(engine),
+            slots: Vec::new(),
+            close: None,
+        }
+    }
+}
+
+/// An engine as somebody runs it.
+#[derive(Clone)]
+pub struct Stack {
+    /// Its name in the matrix.
+    pub name: &'static str,
+    make: Make,
+}
+
+impl Stack {
+    fn new(name: &'static str, make: impl Fn(&Site) -> Result<Parts> + Send + Sync + 'static) -> Self {
+        Self { name, make: ready(make) }
+    }
+
+    /// How it is started.
+    pub fn maker(&self) -> Make {
+        Arc::clone(&self.make)
+    }
+
+    /// The stack with this name.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub fn named(name: &str) -> Result<Self> {
+        stacks()
+            .into_iter()
+            .find(|stack| stack.name == name)
+            .ok_or_else(|| Error::new(statehold_core::Kind::NotFound, "there is no such stack"))
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stack").field(&self.name).finish()
+    }
+}
+
+/// Every stack that must keep the laws.
+pub fn stacks() -> Vec<Stack> {
+    Vec::new()
+}
+
+/// The plainest engine that keeps every law: what the broken ones are made of.
+pub fn plain() -> Stack {
+    Stack { name: "plain", make: made_of(Arc::new(Sound)) }
+}
+
+/// The plainest engine, with these habits.
+pub(crate) fn made_of(habits: Arc<dyn Habits>) -> Make {
+    ready(move |site| {
+        let engine = Plain::start(site, Arc::clone(&habits));
+        Ok(Parts { slots: vec![Slot::Deadline], ..Parts::bare(engine) })
+    })
+}
+
+fn ready(make: impl Fn(&Site) -> Result<Parts> + Send + Sync + 'static) -> Make {
+    Arc::new(move |site| {
+        let parts = make(site);
+        Box::pin(std::future::ready(parts))
+    })
+}

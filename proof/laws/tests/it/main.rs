@@ -1,0 +1,3 @@
+//! The laws, on every stack and on every broken engine.
+
+mod laws;
