@@ -1,1 +1,3 @@
 //! What every write may owe: the control tables.
+
+pub mod control;

@@ -1,1 +1,3 @@
 //! Which engine serves a bucket.
+
+pub mod placement;
