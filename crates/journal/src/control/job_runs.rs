@@ -9,13 +9,13 @@ use super::ControlTables;
 use super::rows::{count, micros, time};
 
 static NOTE: Sql = Sql::new(
-    "INSERT INTO job_runs VALUES ($1, $2, $3, $4, $5, CASE WHEN $4 = 'ok' THEN $2 END, 1) \
+    "INSERT INTO job_runs VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 IS NULL THEN $2 END, 1) \
      ON CONFLICT (job) DO UPDATE SET started_at = excluded.started_at, duration_us = excluded.duration_us, \
-     outcome = excluded.outcome, detail = excluded.detail, \
+     items = excluded.items, trouble = excluded.trouble, \
      succeeded_at = coalesce(excluded.succeeded_at, succeeded_at), runs = runs + 1",
 );
 static ALL: Sql = Sql::new(
-    "SELECT job, started_at, duration_us, outcome, detail, succeeded_at, runs FROM job_runs ORDER BY job",
+    "SELECT job, started_at, duration_us, items, trouble, succeeded_at, runs FROM job_runs ORDER BY job",
 );
 
 /// The last run of a job.
@@ -27,10 +27,10 @@ pub struct JobRun {
     pub started_at: Time,
     /// How long it took.
     pub duration: Duration,
-    /// Whether it did all its work.
-    pub ok: bool,
-    /// What it did, or what stopped it.
-    pub detail: String,
+    /// How many items it dealt with.
+    pub items: u64,
+    /// What stopped it; none where it did all its work.
+    pub trouble: Option<String>,
     /// When the last run that did all its work began.
     pub succeeded_at: Option<Time>,
     /// Runs since the installation was made.
@@ -44,13 +44,12 @@ impl ControlTables {
         job: &str,
         started_at: Time,
         duration: Duration,
-        ended: Result<String, String>,
+        items: u64,
+        trouble: Option<&str>,
     ) -> Result<()> {
-        let outcome = if ended.is_ok() { "ok" } else { "error" };
         let duration_us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        let detail = ended.unwrap_or_else(|trouble| trouble);
-        let parameters =
-            [job.into(), micros(started_at), duration_us.into(), outcome.into(), detail.into()];
+        let items = i64::try_from(items).unwrap_or(i64::MAX);
+        let parameters = [job.into(), micros(started_at), duration_us.into(), items.into(), trouble.into()];
         self.db.write("jobs.note", move |tx| tx.execute(&NOTE, &parameters).map(drop)).await
     }
 
@@ -63,8 +62,8 @@ impl ControlTables {
                         job: row.text(0)?.to_owned(),
                         started_at: time(row.int(1)?),
                         duration: Duration::from_micros(count(row.int(2)?)?),
-                        ok: row.text(3)? == "ok",
-                        detail: row.text(4)?.to_owned(),
+                        items: count(row.int(3)?)?,
+                        trouble: row.opt_text(4)?.map(str::to_owned),
                         succeeded_at: row.opt_int(5)?.map(time),
                         runs: count(row.int(6)?)?,
                     })

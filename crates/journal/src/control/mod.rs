@@ -33,7 +33,8 @@ pub use self::placements::{Placement, TERMS_SKIPPED};
 pub use self::scopes::{Scope, ScopeSet};
 
 /// The schema steps of the record database.
-pub const STEPS: &[Step] = &[Step { version: 1, name: "control", script: include_str!("schema/0001_control.sql") }];
+pub const STEPS: &[Step] =
+    &[Step { version: 1, name: "control", script: include_str!("schema/0001_control.sql") }];
 
 /// The control tables of one installation.
 pub struct ControlTables {
@@ -95,7 +96,7 @@ impl ControlTables {
 
     /// Reads keys and namespaces again, if another process has changed them; says whether it had.
     pub async fn refresh(&self) -> Result<bool> {
-        let present = self.db.read("installation.version", rows::installation).await?.version;
+        let present = self.db.read_inline("installation.version", |tx| rows::installation(tx))?.version;
         let known = *self.version.lock();
         if present == known {
             return Ok(false);
@@ -114,8 +115,7 @@ impl ControlTables {
         let mut known = self.version.lock();
         if version >= *known {
             self.book.replace(keys);
-            *self.namespaces.write() =
-                namespaces.into_iter().map(|row| (row.name.clone(), row)).collect();
+            *self.namespaces.write() = namespaces.into_iter().map(|row| (row.name.clone(), row)).collect();
             *known = version;
         }
         Ok(())

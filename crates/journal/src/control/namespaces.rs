@@ -91,7 +91,11 @@ impl ControlTables {
                 if tx.query_row(&FIND, &[wanted.as_str().into()], |_| Ok(()))?.is_none() {
                     return Err(unknown());
                 }
-                if tx.execute(&MARK, &[wanted.as_str().into(), micros(now)])? > 0 { raise_version(tx) } else { Ok(()) }
+                if tx.execute(&MARK, &[wanted.as_str().into(), micros(now)])? > 0 {
+                    raise_version(tx)
+                } else {
+                    Ok(())
+                }
             })
             .await?;
         self.reload().await?;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use statehold_core::{
-    Epoch, Error, Namespace, Owner, Result, Space, StoreName, Term, Traits,
-};
+use statehold_core::{Epoch, Error, Namespace, Owner, Result, Space, StoreName, Term, Traits};
 use statehold_sql::{Row, Sql, Tx, Val};
 
 use super::ControlTables;
@@ -22,9 +20,8 @@ static INSERT: Sql = Sql::new(
     "INSERT INTO placements (space, namespace, store, engine, buckets, traits, epoch, term, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7) ON CONFLICT (space) DO NOTHING",
 );
-static ADVANCE: Sql = Sql::new(
-    "UPDATE placements SET epoch = $4, term = $5 WHERE space = $1 AND epoch = $2 AND term = $3",
-);
+static ADVANCE: Sql =
+    Sql::new("UPDATE placements SET epoch = $4, term = $5 WHERE space = $1 AND epoch = $2 AND term = $3");
 static NOTED_OPENS: Sql = Sql::new("SELECT opens FROM engine_opens WHERE engine = $1");
 static NOTE_OPENS: Sql = Sql::new(
     "INSERT INTO engine_opens VALUES ($1, $2, $3) ON CONFLICT (engine) \
@@ -51,9 +48,9 @@ impl ControlTables {
     }
 
     /// A space's home; none for a space that was never created.
-    pub async fn placement(&self, space: &Space) -> Result<Option<Placement>> {
+    pub fn placement(&self, space: &Space) -> Result<Option<Placement>> {
         let key: Val = space.key().into();
-        self.db.read("placements.find", move |tx| find(tx, &key)).await
+        self.db.read_inline("placements.find", |tx| find(tx, &key))
     }
 
     /// Every space's home.
@@ -66,7 +63,7 @@ impl ControlTables {
     /// # Errors
     /// `Unsupported` where the space was created with another layout than this version gives it.
     pub async fn place(&self, space: &Space, engine: &Arc<str>) -> Result<Placement> {
-        if let Some(known) = self.placement(space).await? {
+        if let Some(known) = self.placement(space)? {
             return same_layout(known, space);
         }
         let (wanted, engine, now) = (space.clone(), Arc::clone(engine), self.clock.now());
@@ -155,7 +152,8 @@ fn find(tx: &Tx<'_>, space: &Val) -> Result<Option<Placement>> {
 }
 
 fn read(row: &Row<'_>) -> Result<Placement> {
-    let buckets = u16::try_from(row.int(3)?).map_err(|_| Error::corrupt("a placement's buckets are no u16"))?;
+    let buckets =
+        u16::try_from(row.int(3)?).map_err(|_| Error::corrupt("a placement's buckets are no u16"))?;
     let space = Space::new(Namespace::new(row.text(0)?)?, StoreName::new(row.text(1)?)?)
         .with_buckets(buckets)?
         .with_traits(traits(row.int(4)?));
@@ -200,5 +198,11 @@ fn traits_number(traits: Traits) -> i64 {
 
 fn traits(number: i64) -> Traits {
     let bit = |bit: u32| number >> bit & 1 == 1;
-    Traits { ordered: bit(0), observes_expiry: bit(1), announces: bit(2), unsynced: bit(3), disposable: bit(4) }
+    Traits {
+        ordered: bit(0),
+        observes_expiry: bit(1),
+        announces: bit(2),
+        unsynced: bit(3),
+        disposable: bit(4),
+    }
 }

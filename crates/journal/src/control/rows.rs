@@ -4,7 +4,8 @@ use statehold_core::{Error, Owner, Result, Term, Time};
 use statehold_sql::{Sql, Tx, Val};
 
 static INSTALLATION: Sql = Sql::new("SELECT owner, created_at, term, version FROM installation");
-static INSTALL: Sql = Sql::new("INSERT INTO installation VALUES (1, $1, $2, 0, 0) ON CONFLICT (only) DO NOTHING");
+static INSTALL: Sql =
+    Sql::new("INSERT INTO installation VALUES (1, $1, $2, 0, 0) ON CONFLICT (only) DO NOTHING");
 static RAISE_VERSION: Sql = Sql::new("UPDATE installation SET version = version + 1");
 static SET_TERM: Sql = Sql::new("UPDATE installation SET term = $1");
 

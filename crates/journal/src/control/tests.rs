@@ -23,7 +23,7 @@ pub(super) async fn install() -> Installed {
 async fn open(directory: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Arc<ControlTables> {
     let db = Database::open(&Options::at(directory.path().join("records.db"))).unwrap();
     statehold_sql::migrate(&db, STEPS, clock.now()).unwrap();
-    ControlTables::open(db, Arc::clone(clock) as Arc<dyn Clock>, KeyHasher::new([7; 32])).await.unwrap()
+    ControlTables::open(db, Arc::clone(clock) as Arc<dyn Clock>, KeyHasher::new(&[7; 32])).await.unwrap()
 }
 
 impl Installed {
@@ -102,7 +102,7 @@ async fn of_two_that_advance_a_placement_one_wins_and_terms_are_never_drawn_twic
     assert!(next.term > Term(40));
     let adopted = (Epoch(20), Term(500));
     installed.tables.adopt_placement(&next, adopted.0, adopted.1).await.unwrap();
-    let known = installed.tables.placement(&space()).await.unwrap().unwrap();
+    let known = installed.tables.placement(&space()).unwrap().unwrap();
     assert_eq!((known.epoch, known.term), adopted);
     let after = installed.tables.advance_placement(&known, none).await.unwrap().unwrap();
     assert!(after.term.0 > 500 + TERMS_SKIPPED);
@@ -126,11 +126,11 @@ async fn the_last_run_of_a_job_and_its_last_success_are_kept() {
     let tables = &installed.tables;
     let began = installed.clock.now();
     let took = Duration::from_millis(3);
-    tables.note_job_run("sweep", began, took, Ok("removed 4".into())).await.unwrap();
+    tables.note_job_run("sweep", began, took, 4, None).await.unwrap();
     installed.clock.advance(Duration::from_mins(1));
-    tables.note_job_run("sweep", installed.clock.now(), took, Err("away".into())).await.unwrap();
+    tables.note_job_run("sweep", installed.clock.now(), took, 0, Some("away")).await.unwrap();
     let runs = tables.job_runs().await.unwrap();
     let [run] = &runs[..] else { panic!("{runs:?}") };
-    assert_eq!((run.ok, run.runs, run.succeeded_at), (false, 2, Some(began)));
+    assert_eq!((run.trouble.as_deref(), run.runs, run.succeeded_at), (Some("away"), 2, Some(began)));
     assert_eq!(run.started_at, installed.clock.now());
 }

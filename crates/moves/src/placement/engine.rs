@@ -90,7 +90,7 @@ impl Placed {
         let cx = Cx::new();
         let engine = &self.mounted.engine;
         for _ in 0..SETTLE_TRIES_MAX {
-            let placement = self.tables.placement(&self.space).await?.ok_or_else(gone)?;
+            let placement = self.tables.placement(&self.space)?.ok_or_else(gone)?;
             if placement.engine != engine.description().name {
                 return Err(Error::moved(None).during("placement.settle"));
             }

@@ -2,8 +2,6 @@
 
 mod engine;
 mod policy;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

@@ -118,6 +118,10 @@ mod tests {
             assert_eq!(decide(4, &[Some(Control { role, ..control(4) })]), Step::Elsewhere);
         }
         let void = Control { incarnation: BEFORE, ..foreign };
-        assert_eq!(decide(4, &[Some(void)]), Step::Establish, "a void control says nothing; establishing checks");
+        assert_eq!(
+            decide(4, &[Some(void)]),
+            Step::Establish,
+            "a void control says nothing; establishing checks"
+        );
     }
 }

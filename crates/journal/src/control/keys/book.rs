@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use statehold_core::Time;
 
+use super::ApiKey;
 use super::policy::{self, KeyRefusal, LAST_USED_EVERY};
 use super::secret::{self, KeyHasher, KeyId};
-use super::ApiKey;
 
 #[derive(Debug, Default)]
 pub(in crate::control) struct KeyBook(RwLock<Arc<HashMap<KeyId, Entry>>>);

@@ -125,6 +125,16 @@ impl ControlTables {
     /// # Errors
     /// `Invalid` for what is out of bounds, `Overloaded` beyond [`KEYS_MAX`] keys.
     pub async fn create_key(&self, new: NewKey) -> Result<IssuedKey> {
+        let issued = self.draft_key(new)?;
+        self.keep_key(&issued.key).await?;
+        Ok(issued)
+    }
+
+    /// Draws a key that nothing accepts yet, for a caller that must put its text in a safe place first.
+    ///
+    /// # Errors
+    /// `Invalid` for what is out of bounds.
+    pub fn draft_key(&self, new: NewKey) -> Result<IssuedKey> {
         policy::check(&new)?;
         let now = self.clock.now();
         let id = KeyId::random()?;
@@ -142,10 +152,17 @@ impl ControlTables {
             revoked_at: None,
             secrets: vec![StoredSecret { hash, valid_until: None }],
         };
-        let kept = key.clone();
-        self.db.write("keys.create", move |tx| rows::insert(tx, &kept)).await?;
-        self.reload().await?;
         Ok(IssuedKey { key, text })
+    }
+
+    /// Keeps a drafted key: from now on it is accepted.
+    ///
+    /// # Errors
+    /// `Overloaded` beyond [`KEYS_MAX`] keys.
+    pub async fn keep_key(&self, drafted: &ApiKey) -> Result<()> {
+        let kept = drafted.clone();
+        self.db.write("keys.create", move |tx| rows::insert(tx, &kept)).await?;
+        self.reload().await
     }
 
     /// Every key, revoked ones included, oldest first. Its secrets are not part of it.

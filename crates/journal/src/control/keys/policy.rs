@@ -39,7 +39,9 @@ pub enum KeyRefusal {
 
 pub(super) fn check(new: &NewKey) -> Result<()> {
     let text = |text: &str| {
-        !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.bytes().any(|byte| byte < 0x20 || byte == 0x7f)
+        !text.is_empty()
+            && text.len() <= NAME_BYTES_MAX
+            && !text.bytes().any(|byte| byte < 0x20 || byte == 0x7f)
     };
     if !text(&new.name) || !text(&new.created_by) {
         return Err(Error::invalid("an API key's name has 1 to 200 bytes and no control characters"));

@@ -13,9 +13,8 @@ static INSERT: Sql = Sql::new(
     "INSERT INTO api_keys (id, name, namespaces, scopes, allowed_cidrs, created_by, created_at, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
-static INSERT_SECRET: Sql = Sql::new(
-    "INSERT INTO api_key_secrets (key_id, hash, created_at, valid_until) VALUES ($1, $2, $3, $4)",
-);
+static INSERT_SECRET: Sql =
+    Sql::new("INSERT INTO api_key_secrets (key_id, hash, created_at, valid_until) VALUES ($1, $2, $3, $4)");
 static COUNT: Sql = Sql::new("SELECT count(*) FROM api_keys");
 static ALL: Sql = Sql::new(
     "SELECT id, name, namespaces, scopes, allowed_cidrs, created_by, created_at, expires_at, last_used_at, \
@@ -25,18 +24,19 @@ static SECRETS: Sql =
     Sql::new("SELECT key_id, hash, valid_until FROM api_key_secrets ORDER BY key_id, created_at");
 static REVOKE: Sql = Sql::new("UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
 static STATE: Sql = Sql::new("SELECT expires_at, revoked_at FROM api_keys WHERE id = $1");
-static END_OLDER: Sql =
-    Sql::new("DELETE FROM api_key_secrets WHERE key_id = $1 AND valid_until IS NOT NULL");
+static END_OLDER: Sql = Sql::new("DELETE FROM api_key_secrets WHERE key_id = $1 AND valid_until IS NOT NULL");
 static END_CURRENT: Sql =
     Sql::new("UPDATE api_key_secrets SET valid_until = $2 WHERE key_id = $1 AND valid_until IS NULL");
-static NOTE_USE: Sql = Sql::new(
-    "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND coalesce(last_used_at, 0) < $2",
-);
+static NOTE_USE: Sql =
+    Sql::new("UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND coalesce(last_used_at, 0) < $2");
 
 pub(super) fn insert(tx: &Tx<'_>, key: &ApiKey) -> Result<()> {
     let kept = tx.query_row(&COUNT, &[], |row| row.int(0))?.unwrap_or_default();
     if usize::try_from(kept).is_ok_and(|kept| kept >= KEYS_MAX) {
-        return Err(Error::new(statehold_core::Kind::Overloaded, "there are as many API keys as there may be"));
+        return Err(Error::new(
+            statehold_core::Kind::Overloaded,
+            "there are as many API keys as there may be",
+        ));
     }
     tx.execute(
         &INSERT,
@@ -108,7 +108,13 @@ pub(super) fn state(tx: &Tx<'_>, id: &KeyId) -> Result<Option<KeyState>> {
 }
 
 /// Puts a new secret beside the current one, which ends later; older ones end now: never more than two.
-pub(super) fn rotate(tx: &Tx<'_>, id: &KeyId, hash: &SecretHash, now: Time, current_ends: Time) -> Result<()> {
+pub(super) fn rotate(
+    tx: &Tx<'_>,
+    id: &KeyId,
+    hash: &SecretHash,
+    now: Time,
+    current_ends: Time,
+) -> Result<()> {
     tx.execute(&END_OLDER, &[id.as_str().into()])?;
     tx.execute(&END_CURRENT, &[id.as_str().into(), micros(current_ends)])?;
     insert_secret(tx, id, hash, now)?;
@@ -160,5 +166,6 @@ fn json(list: &impl serde::Serialize) -> String {
 }
 
 fn list<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>> {
-    serde_json::from_str(text).map_err(|cause| Error::corrupt("an API key's list is no JSON").caused_by(cause))
+    serde_json::from_str(text)
+        .map_err(|cause| Error::corrupt("an API key's list is no JSON").caused_by(cause))
 }

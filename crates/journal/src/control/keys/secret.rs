@@ -87,15 +87,14 @@ impl fmt::Debug for KeyText {
 pub struct KeyHasher([u8; 32]);
 
 impl KeyHasher {
-    /// Takes the token key.
-    pub const fn new(token_key: [u8; 32]) -> Self {
-        Self(token_key)
+    /// Derives its key from the token key, which has other uses too.
+    pub fn new(token_key: &[u8; 32]) -> Self {
+        Self(blake3::derive_key("statehold 2026 api keys: secret hash", token_key))
     }
 
     pub(super) fn hash(&self, id: &str, secret: &[u8]) -> SecretHash {
-        // The token key has other uses: the first words keep their hashes apart.
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        hasher.update(b"statehold api key 1\0").update(id.as_bytes()).update(b"\0").update(secret);
+        hasher.update(id.as_bytes()).update(&[0]).update(secret);
         let hash = SecretHash(*hasher.finalize().as_bytes());
         hasher.zeroize();
         hash
@@ -169,13 +168,13 @@ mod tests {
 
     #[test]
     fn a_text_is_taken_apart_into_what_made_it() {
-        let hasher = KeyHasher::new([7; 32]);
+        let hasher = KeyHasher::new(&[7; 32]);
         let id = KeyId::random().unwrap();
         let (text, hash) = generate(&hasher, &id).unwrap();
         let (found, secret) = parse(text.expose()).unwrap();
         assert_eq!(found, id.as_str());
         assert!(bool::from(hasher.hash(found, secret.as_slice()).equals(&hash)));
-        assert!(!bool::from(KeyHasher::new([8; 32]).hash(found, secret.as_slice()).equals(&hash)));
+        assert!(!bool::from(KeyHasher::new(&[8; 32]).hash(found, secret.as_slice()).equals(&hash)));
         assert_eq!(format!("{text:?} {hash:?} {hasher:?}"), "*** *** KeyHasher(***)");
     }
 
@@ -183,7 +182,15 @@ mod tests {
     fn other_texts_are_no_keys() {
         let whole = format!("shk_{}_{}", "0".repeat(16), "A".repeat(43));
         assert!(parse(&whole).is_some());
-        for text in ["", "shk_", "shk_é", &whole[1..], &whole[..whole.len() - 1], &format!("{whole}A"), &whole.replace('A', "+")] {
+        for text in [
+            "",
+            "shk_",
+            "shk_é",
+            &whole[1..],
+            &whole[..whole.len() - 1],
+            &format!("{whole}A"),
+            &whole.replace('A', "+"),
+        ] {
             assert!(parse(text).is_none(), "{text}");
         }
     }

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use statehold_core::{Kind, ManualClock, Namespace};
+use statehold_core::{Clock, Kind, Namespace};
 
 use super::*;
 use crate::control::tests::{Installed, install};
@@ -29,7 +29,7 @@ async fn a_key_is_accepted_until_it_expires() {
     let issued = installed.tables.create_key(reader()).await.unwrap();
     let key = verify(&installed, &issued).unwrap();
     assert!(key.scopes.allows(Scope::CacheRead) && !key.scopes.allows(Scope::CacheWrite));
-    installed.clock.advance(LIFETIME_DEFAULT - Duration::from_millis(1));
+    installed.clock.advance(LIFETIME_DEFAULT.saturating_sub(Duration::from_millis(1)));
     assert!(verify(&installed, &issued).is_ok());
     installed.clock.advance(Duration::from_millis(1));
     assert_eq!(verify(&installed, &issued).unwrap_err(), KeyRefusal::Expired);
@@ -84,9 +84,9 @@ async fn two_secrets_serve_while_they_overlap() {
 async fn a_key_is_accepted_from_its_addresses_alone() {
     let installed = install().await;
     let cidrs = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-    let issued =
-        installed.tables.create_key(NewKey { allowed_cidrs: cidrs, ..reader() }).await.unwrap();
-    let from = |peer: &str| installed.tables.verify_key(issued.text.expose(), Some(peer.parse::<IpAddr>().unwrap()));
+    let issued = installed.tables.create_key(NewKey { allowed_cidrs: cidrs, ..reader() }).await.unwrap();
+    let from =
+        |peer: &str| installed.tables.verify_key(issued.text.expose(), Some(peer.parse::<IpAddr>().unwrap()));
     for peer in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"] {
         assert!(from(peer).is_ok(), "{peer}");
     }

@@ -55,8 +55,8 @@ CREATE TABLE job_runs (
     job TEXT PRIMARY KEY,
     started_at INTEGER NOT NULL,
     duration_us INTEGER NOT NULL,
-    outcome TEXT NOT NULL,
-    detail TEXT NOT NULL,
+    items INTEGER NOT NULL,
+    trouble TEXT,
     succeeded_at INTEGER,
     runs INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
