@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::scope::Scope;
 use crate::values::{Dur, Ts};
 
 /// Makes an API key.
@@ -14,8 +13,8 @@ pub struct CreateKey {
     pub name: String,
     /// The namespaces it reaches, at least one; `*` alone means all.
     pub namespaces: Vec<String>,
-    /// What it may do, at least one.
-    pub scopes: Vec<Scope>,
+    /// What it may do, at least one scope such as `sessions:read`.
+    pub scopes: Vec<String>,
     /// How long it lives; 365 days unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Dur>,

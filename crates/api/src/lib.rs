@@ -8,10 +8,8 @@ pub mod keys;
 pub mod namespaces;
 pub mod ops;
 pub mod problem;
-pub mod scope;
 pub mod values;
 
 pub use common::{Page, PageQuery};
 pub use problem::{Code, FieldError, ProblemBody};
-pub use scope::Scope;
 pub use values::{Dur, Rev, Ts};

@@ -1,1 +1,18 @@
-//! The HTTP server.
+//! The HTTP server: stores and operations over `/v1`, with API keys, strict input and one shape of error.
+//!
+//! Routes call stores and control tables; nothing here reaches an engine. The way of a request: `accept` (connection,
+//! TLS, bounds) → `edge` (correlation, time limit, metrics, log, error rendering) → `auth` (key, namespace) → `extract`
+//! (strict input) → a route → a store.
+
+mod app;
+mod auth;
+mod correlation;
+mod edge;
+mod extract;
+mod meters;
+mod problem;
+mod routes;
+mod settings;
+
+pub use app::AppState;
+pub use settings::Settings;

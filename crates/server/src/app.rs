@@ -1,0 +1,86 @@
+//! What every route shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use statehold_journal::control::ControlTables;
+use tokio_util::task::TaskTracker;
+
+use crate::meters::HttpMeters;
+use crate::settings::Settings;
+
+/// What every route shares. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppState(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    control: Arc<ControlTables>,
+    settings: Settings,
+    phase: AtomicU8,
+    changes: TaskTracker,
+    meters: HttpMeters,
+}
+
+/// How far the server is on its way from start to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Serves.
+    Serving = 0,
+    /// Serves, and readiness says no, so that balancers turn away.
+    Draining = 1,
+    /// Finishes what has begun and refuses the rest.
+    Stopping = 2,
+}
+
+impl AppState {
+    pub(crate) fn new(control: Arc<ControlTables>, settings: Settings, meters: HttpMeters) -> Self {
+        Self(Arc::new(Inner {
+            control,
+            settings,
+            phase: AtomicU8::new(Phase::Serving as u8),
+            changes: TaskTracker::new(),
+            meters,
+        }))
+    }
+
+    /// Namespaces and API keys.
+    pub(crate) fn control(&self) -> &ControlTables {
+        &self.0.control
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Most bytes of a request's body.
+    pub(crate) fn body_limit(&self) -> usize {
+        self.0.settings.body_limit
+    }
+
+    /// How far the server is.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::Acquire) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Moves on towards the stop; never back.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.0.phase.fetch_max(phase as u8, Ordering::AcqRel);
+    }
+
+    /// The requests that may change something: each runs to its end, whatever its caller does.
+    pub(crate) fn changes(&self) -> &TaskTracker {
+        &self.0.changes
+    }
+
+    /// Counts of HTTP.
+    pub(crate) fn meters(&self) -> &HttpMeters {
+        &self.0.meters
+    }
+}

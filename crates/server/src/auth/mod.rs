@@ -1,0 +1,160 @@
+//! Who calls: API keys, the namespace they choose, the address they come from.
+
+mod address;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use statehold_api::Code;
+use statehold_core::Namespace;
+use statehold_journal::control::{ApiKey, KeyNamespaces, KeyRefusal};
+use tracing::Span;
+
+pub use self::address::Peer;
+use crate::app::AppState;
+use crate::extract::carries_a_token;
+use crate::problem::Problem;
+
+pub use statehold_journal::control::Scope;
+
+/// The header by which a key of several namespaces says which.
+pub const NAMESPACE: HeaderName = HeaderName::from_static("statehold-namespace");
+
+/// Who calls, in which namespace. Taking one as an argument is what makes a route ask for credentials.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    operator: Operator,
+    namespace: Namespace,
+}
+
+impl Caller {
+    /// The namespace of this request.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Refuses unless the key has the scope or one that includes it.
+    ///
+    /// # Errors
+    /// 403 `insufficient_scope`, naming it.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+        self.operator.require(scope)
+    }
+
+    /// Whether the key has the scope or one that includes it.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.operator.has(scope)
+    }
+
+    /// The key's id, for what keeps account.
+    pub fn key_id(&self) -> &str {
+        self.operator.key_id()
+    }
+
+    /// The client's address; none when it is not known.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.operator.address
+    }
+}
+
+/// Who calls, on routes that belong to no namespace.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    key: Arc<ApiKey>,
+    address: Option<IpAddr>,
+}
+
+impl Operator {
+    /// Refuses unless the key has the scope or one that includes it.
+    ///
+    /// # Errors
+    /// 403 `insufficient_scope`, naming it.
+    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.has(scope) { Ok(()) } else { Err(Problem::insufficient_scope(scope)) }
+    }
+
+    /// Whether the key has the scope or one that includes it.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.key.scopes.allows(scope)
+    }
+
+    /// The key's id, for what keeps account.
+    pub fn key_id(&self) -> &str {
+        self.key.id.as_str()
+    }
+}
+
+impl FromRequestParts<AppState> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        if carries_a_token(&parts.uri) {
+            let detail = "send credentials in a header";
+            return Err(Problem::field(Code::TokenInQuery, "", detail));
+        }
+        let address = address::client(parts, &state.settings().trusted_proxies);
+        let key = bearer(&parts.headers)
+            .and_then(|text| state.control().verify_key(text, address).map_err(refused))?;
+        Span::current().record("principal", key.id.as_str());
+        Ok(Self { key, address })
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let operator = Operator::from_request_parts(parts, state).await?;
+        let namespace = choose(&operator.key.namespaces, &parts.headers)?;
+        if !state.control().serves_namespace(&namespace) {
+            return Err(Problem::new(Code::NamespaceForbidden).detail("there is no such namespace"));
+        }
+        Span::current().record("namespace", namespace.as_str());
+        Ok(Self { operator, namespace })
+    }
+}
+
+/// The bearer credentials. Other schemes beside them are for routes that know them.
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut tokens = headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) => Ok(token),
+        (Some(_), Some(_)) => Err(Problem::new(Code::CredentialsInvalid).detail("two keys were sent")),
+        (None, _) => Err(Problem::new(Code::CredentialsMissing).detail("send Authorization: Bearer with an API key")),
+    }
+}
+
+fn refused(refusal: KeyRefusal) -> Problem {
+    Problem::new(match refusal {
+        KeyRefusal::Invalid => Code::CredentialsInvalid,
+        KeyRefusal::Expired => Code::CredentialsExpired,
+        KeyRefusal::AddressNotAllowed => Code::AddressNotAllowed,
+    })
+}
+
+/// The namespace of a request: the one it names, else the key's only one.
+fn choose(reached: &KeyNamespaces, headers: &HeaderMap) -> Result<Namespace, Problem> {
+    let forbidden = || Problem::new(Code::NamespaceForbidden);
+    let mut named = headers.get_all(NAMESPACE).iter();
+    match (named.next(), named.next()) {
+        (None, _) => reached
+            .only()
+            .cloned()
+            .ok_or_else(|| Problem::new(Code::NamespaceRequired).detail("send Statehold-Namespace")),
+        (Some(_), Some(_)) => Err(forbidden().detail("two namespaces were sent")),
+        (Some(name), None) => {
+            let name = name.to_str().map_err(|_| forbidden())?;
+            let namespace = Namespace::new(name).map_err(|error| {
+                Problem::field(Code::InvalidId, NAMESPACE.as_str(), error.to_string())
+            })?;
+            if reached.contains(&namespace) { Ok(namespace) } else { Err(forbidden()) }
+        }
+    }
+}

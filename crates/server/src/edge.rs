@@ -1,0 +1,226 @@
+//! The edge: what happens to every request, once and in one place, whatever its route.
+//!
+//! It gives the request its correlation id, keeps its time limit, lets changes run to their end when the caller
+//! leaves, renders problems, sets the headers every reply has, counts and logs.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use statehold_api::Code;
+use tower::{Layer, Service};
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span, debug, error, info_span, warn};
+
+use crate::app::{AppState, Phase};
+use crate::correlation::{CORRELATION_ID, CorrelationId};
+use crate::problem::Problem;
+
+/// Puts the edge around every route.
+#[derive(Clone)]
+pub(crate) struct EdgeLayer(pub(crate) AppState);
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge { inner, state: self.0.clone() }
+    }
+}
+
+/// A route with the edge around it.
+#[derive(Clone)]
+pub(crate) struct Edge<S> {
+    inner: S,
+    state: AppState,
+}
+
+impl<S> Service<Request> for Edge<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let seen = Seen::new(&mut request);
+        let state = self.state.clone();
+        if state.phase() == Phase::Stopping && !seen.is_health() {
+            let refused = Problem::new(Code::Draining).header(CONNECTION, HeaderValue::from_static("close"));
+            return Box::pin(async move { Ok(seen.finish(&state, refused.into_response())) });
+        }
+        let work = self.inner.call(request);
+        Box::pin(async move {
+            let present = state.meters().request();
+            let span = seen.span();
+            let response = run(&state, &seen.method, work.instrument(span.clone())).await;
+            drop(present);
+            Ok(span.in_scope(|| seen.finish(&state, response)))
+        })
+    }
+}
+
+/// Answers within the time limit. What may change something runs as a task of its own, so that neither a caller who
+/// leaves nor the time limit can stop it half-way; a read is simply dropped.
+async fn run(
+    state: &AppState,
+    method: &Method,
+    work: impl Future<Output = Result<Response, Infallible>> + Send + 'static,
+) -> Response {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let limit = state.settings().request_timeout;
+    let done = if method.is_safe() {
+        tokio::time::timeout(limit, work).await.map_err(|_| too_slow())
+    } else {
+        let task = state.changes().spawn(work);
+        match tokio::time::timeout(limit, task).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(ended)) => Err(Problem::new(Code::Internal).caused_by(ended)),
+            Err(_) => Err(too_slow().detail("the change goes on: look before you repeat it")),
+        }
+    };
+    match done {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Err(panic)) => broken(panic.as_ref()).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Code::Busy).detail("the request took too long")
+}
+
+/// A handler panicked: a broken promise. What it says may hold anything, so only its length is told.
+fn broken(panic: &(dyn Any + Send)) -> Problem {
+    let known = panic.downcast_ref::<&str>().map(|text| text.len());
+    error!(event = "handler_panicked", message_bytes = known, "a handler panicked");
+    Problem::new(Code::Internal)
+}
+
+/// What the edge remembers of a request while the route has it.
+struct Seen {
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    template: Option<MatchedPath>,
+    correlation: CorrelationId,
+}
+
+impl Seen {
+    fn new(request: &mut Request) -> Self {
+        let correlation = CorrelationId::of(request.headers());
+        request.extensions_mut().insert(correlation.clone());
+        Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            template: request.extensions().get::<MatchedPath>().cloned(),
+            correlation,
+        }
+    }
+
+    /// The route as it is counted and logged: never the path, which holds ids.
+    fn template(&self) -> Option<&str> {
+        self.template.as_ref().map(MatchedPath::as_str)
+    }
+
+    fn is_health(&self) -> bool {
+        self.template().is_some_and(|template| template.starts_with("/health"))
+    }
+
+    fn span(&self) -> Span {
+        info_span!("request", correlation_id = self.correlation.as_str(), namespace = Empty, principal = Empty)
+    }
+
+    fn finish(&self, state: &AppState, mut response: Response) -> Response {
+        let problem = match response.extensions_mut().remove::<Problem>() {
+            Some(problem) => Some(problem),
+            None => foreign(response.status()),
+        };
+        let code = problem.as_ref().map(Problem::code);
+        if let Some(problem) = problem {
+            self.tell(&problem);
+            let headers = std::mem::take(response.headers_mut());
+            response = problem.render(self.uri.path(), self.correlation.as_str());
+            // What a route or the router has set beside the problem stays, such as `Allow`.
+            for (name, value) in &headers {
+                if !response.headers().contains_key(name) && *name != axum::http::header::CONTENT_LENGTH {
+                    response.headers_mut().append(name, value.clone());
+                }
+            }
+        }
+        let headers = response.headers_mut();
+        headers.insert(CORRELATION_ID, self.correlation.header());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        let took = self.started.elapsed();
+        state.meters().record(self.template(), &self.method, response.status(), took);
+        self.log(response.status(), code, took);
+        response
+    }
+
+    /// Tells operators of what is theirs to know.
+    fn tell(&self, problem: &Problem) {
+        let cause = problem.cause().map(|cause| display(Chain(cause)));
+        let route = self.template().unwrap_or_default();
+        match problem.code().status() {
+            500 => error!(event = "request_failed", route, error_code = %problem.code(), cause, "a request failed inside"),
+            503 => warn!(event = "request_refused", route, error_code = %problem.code(), cause, "a request was not served"),
+            _ => {}
+        }
+    }
+
+    fn log(&self, status: StatusCode, code: Option<Code>, took: Duration) {
+        debug!(
+            event = "request_served",
+            method = self.method.as_str(),
+            route = self.template().unwrap_or_default(),
+            status = status.as_u16(),
+            error_code = code.map(Code::as_str),
+            duration_ms = took.as_secs_f64() * 1_000.0,
+            "served"
+        );
+    }
+}
+
+/// Replies that no route of ours made: axum's own refusals.
+fn foreign(status: StatusCode) -> Option<Problem> {
+    match status.as_u16() {
+        404 => Some(Problem::new(Code::RouteNotFound)),
+        405 => Some(Problem::new(Code::MethodNotAllowed)),
+        413 => Some(Problem::new(Code::BodyTooLarge)),
+        415 => Some(Problem::new(Code::UnsupportedMediaType)),
+        400..=499 => Some(Problem::new(Code::MalformedJson)),
+        500..=599 => Some(Problem::new(Code::Internal)),
+        _ => None,
+    }
+}
+
+/// An error and what caused it, on one line.
+struct Chain<'a>(&'a (dyn std::error::Error + Send + Sync));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
