@@ -143,7 +143,12 @@ impl Seen {
     }
 
     fn span(&self) -> Span {
-        info_span!("request", correlation_id = self.correlation.as_str(), namespace = Empty, principal = Empty)
+        info_span!(
+            "request",
+            correlation_id = self.correlation.as_str(),
+            namespace = Empty,
+            principal = Empty
+        )
     }
 
     fn finish(&self, state: &AppState, mut response: Response) -> Response {
@@ -178,8 +183,12 @@ impl Seen {
         let cause = problem.cause().map(|cause| display(Chain(cause)));
         let route = self.template().unwrap_or_default();
         match problem.code().status() {
-            500 => error!(event = "request_failed", route, error_code = %problem.code(), cause, "a request failed inside"),
-            503 => warn!(event = "request_refused", route, error_code = %problem.code(), cause, "a request was not served"),
+            500 => {
+                error!(event = "request_failed", route, error_code = %problem.code(), cause, "a request failed inside")
+            }
+            503 => {
+                warn!(event = "request_refused", route, error_code = %problem.code(), cause, "a request was not served")
+            }
             _ => {}
         }
     }

@@ -58,7 +58,9 @@ fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
 }
 
 fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    lines(headers, "x-forwarded-for").flat_map(|line| line.split(',').map(|hop| address(hop.trim()))).collect()
+    lines(headers, "x-forwarded-for")
+        .flat_map(|line| line.split(',').map(|hop| address(hop.trim())))
+        .collect()
 }
 
 /// An address with or without a port, with or without brackets.
@@ -99,7 +101,11 @@ mod tests {
             ("10.0.0.1", vec![(xff, "10.0.0.4")], "10.0.0.4"),
             ("10.0.0.1", vec![], "10.0.0.1"),
             ("::ffff:10.0.0.1", vec![(xff, "198.51.100.7:4711")], "198.51.100.7"),
-            ("::1", vec![("forwarded", "for=6.6.6.6, For=\"[2001:db8::1]:4711\";proto=https")], "2001:db8::1"),
+            (
+                "::1",
+                vec![("forwarded", "for=6.6.6.6, For=\"[2001:db8::1]:4711\";proto=https")],
+                "2001:db8::1",
+            ),
             ("::1", vec![("forwarded", "for=_hidden")], "::1"),
             ("::1", vec![("forwarded", "for=192.0.2.60"), (xff, "6.6.6.6")], "192.0.2.60"),
         ] {

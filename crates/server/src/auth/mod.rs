@@ -127,7 +127,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     match (tokens.next(), tokens.next()) {
         (Some(token), None) => Ok(token),
         (Some(_), Some(_)) => Err(Problem::new(Code::CredentialsInvalid).detail("two keys were sent")),
-        (None, _) => Err(Problem::new(Code::CredentialsMissing).detail("send Authorization: Bearer with an API key")),
+        (None, _) => {
+            Err(Problem::new(Code::CredentialsMissing).detail("send Authorization: Bearer with an API key"))
+        }
     }
 }
 
@@ -151,9 +153,8 @@ fn choose(reached: &KeyNamespaces, headers: &HeaderMap) -> Result<Namespace, Pro
         (Some(_), Some(_)) => Err(forbidden().detail("two namespaces were sent")),
         (Some(name), None) => {
             let name = name.to_str().map_err(|_| forbidden())?;
-            let namespace = Namespace::new(name).map_err(|error| {
-                Problem::field(Code::InvalidId, NAMESPACE.as_str(), error.to_string())
-            })?;
+            let namespace = Namespace::new(name)
+                .map_err(|error| Problem::field(Code::InvalidId, NAMESPACE.as_str(), error.to_string()))?;
             if reached.contains(&namespace) { Ok(namespace) } else { Err(forbidden()) }
         }
     }

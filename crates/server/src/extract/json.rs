@@ -79,7 +79,8 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// # Errors
 /// `body_too_large`, before anything is read where the length is announced; `malformed_json` when the body breaks off.
 pub(crate) async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
@@ -184,7 +185,7 @@ mod tests {
     fn every_mistake_has_its_code_and_place() {
         for (body, code, path) in [
             (r#"{"name":"a","x":1}"#, Code::UnknownField, "x"),
-            (r#"{}"#, Code::OutOfRange, ""),
+            ("{}", Code::OutOfRange, ""),
             (r#"{"name":1}"#, Code::OutOfRange, "name"),
             (r#"{"name":"a","count":"1"}"#, Code::InvalidNumber, "count"),
             (r#"{"name":"a","count":1.5}"#, Code::InvalidNumber, "count"),

@@ -162,7 +162,11 @@ impl<'de> Deserializer<'de> for Part {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -216,7 +220,10 @@ mod tests {
         let wanted: Wanted = parse(&uri("owner=a%2Fb+c&limit=7&enforce=true&kind=user")).expect("legal");
         let kind = Some(Kind::User);
         assert_eq!(wanted, Wanted { owner: "a/b c".into(), limit: Some(7), enforce: Some(true), kind });
-        assert_eq!(parse::<PageQuery>(&"/v1/x".parse().expect("a uri")).expect("legal"), PageQuery::default());
+        assert_eq!(
+            parse::<PageQuery>(&"/v1/x".parse().expect("a uri")).expect("legal"),
+            PageQuery::default()
+        );
     }
 
     #[test]

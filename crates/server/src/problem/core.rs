@@ -50,7 +50,8 @@ mod tests {
         for kind in Kind::ALL {
             for outcome in [Outcome::NoEffect, Outcome::Unknown] {
                 let code = code(kind, outcome);
-                writeln!(table, "{kind:?} {outcome:?} -> {} {code}", code.status()).expect("writing to a string");
+                writeln!(table, "{kind:?} {outcome:?} -> {} {code}", code.status())
+                    .expect("writing to a string");
             }
         }
         insta::assert_snapshot!(table);

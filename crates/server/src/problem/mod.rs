@@ -64,7 +64,8 @@ impl Problem {
 
     /// A lacking scope, by name.
     pub fn insufficient_scope(scope: Scope) -> Self {
-        let mut problem = Self::new(Code::InsufficientScope).detail(format!("the key lacks the scope {scope}"));
+        let mut problem =
+            Self::new(Code::InsufficientScope).detail(format!("the key lacks the scope {scope}"));
         problem.0.members.scope = Some(scope.as_str().to_owned());
         problem
     }
