@@ -10,6 +10,8 @@ mod error;
 mod many;
 mod policy;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -10,6 +10,8 @@ mod guard;
 mod policy;
 mod store;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;
