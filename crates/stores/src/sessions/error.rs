@@ -18,7 +18,7 @@ pub enum SessionError {
     NotFound,
     /// A lifetime outside 1 s up to the kind's longest life.
     TtlOutOfPolicy,
-    /// A window outside 1 ms up to the policy's own.
+    /// A window longer than the policy's own, or a policy that keeps no log of its requests.
     WindowOutOfPolicy,
     /// A field is longer than its bound; its name is inside.
     TooLong(&'static str),
@@ -35,10 +35,8 @@ pub enum SessionError {
         /// The present one.
         current: Revision,
     },
-    /// No request policy has this name.
+    /// No request policy has this name, or the policy has no such class.
     UnknownPolicy,
-    /// The request policy has no class of this name.
-    UnknownClass,
     /// Too many changes of one owner at once.
     Contention,
     /// The engine.
@@ -52,15 +50,14 @@ impl fmt::Display for SessionError {
             Self::InsufficientLevel => "the session's level is too low",
             Self::NotFound => "the owner has no such session",
             Self::TtlOutOfPolicy => "the lifetime is outside what the kind allows",
-            Self::WindowOutOfPolicy => "the window is longer than the policy's own",
+            Self::WindowOutOfPolicy => "the policy keeps no log of that length",
             Self::TooLong(field) => return write!(f, "`{field}` is too long"),
             Self::DataTooLarge => "the session's data would be larger than 16 KiB",
             Self::TooManySessions => "the owner has as many sessions as allowed",
             Self::OwnerEpochChanged => "the owner's sessions were revoked meanwhile",
             Self::MaxLifetimeReached => "the session lives as long as allowed already",
             Self::RevisionMismatch { .. } => "the session has another revision",
-            Self::UnknownPolicy => "no request policy has this name",
-            Self::UnknownClass => "the request policy has no such class",
+            Self::UnknownPolicy => "no request policy or class has this name",
             Self::Contention => "too many changes of one owner at once",
             Self::Engine(_) => "the engine failed",
         })
@@ -93,17 +90,15 @@ impl Observed for SessionError {
         match self {
             Self::Invalid | Self::InsufficientLevel => Outcome::Denied,
             Self::NotFound | Self::UnknownPolicy => Outcome::Absent,
-            Self::TtlOutOfPolicy
-            | Self::WindowOutOfPolicy
-            | Self::TooLong(_)
-            | Self::DataTooLarge
-            | Self::UnknownClass => Outcome::Invalid,
+            Self::TtlOutOfPolicy | Self::WindowOutOfPolicy | Self::TooLong(_) | Self::DataTooLarge => {
+                Outcome::Invalid
+            }
             Self::TooManySessions
             | Self::OwnerEpochChanged
             | Self::MaxLifetimeReached
             | Self::RevisionMismatch { .. }
             | Self::Contention => Outcome::Conflict,
-            Self::Engine(error) => error.outcome(),
+            Self::Engine(error) => Observed::outcome(error),
         }
     }
 }

@@ -61,9 +61,7 @@ impl KindPolicy {
         match kind {
             SessionKind::User => Self { idle: Some(Duration::from_mins(30)), ..base },
             SessionKind::Node => base,
-            SessionKind::Service => {
-                Self { concurrent_max: 100, expiring_notice: Duration::ZERO, ..base }
-            }
+            SessionKind::Service => Self { concurrent_max: 100, expiring_notice: Duration::ZERO, ..base },
         }
     }
 
@@ -127,9 +125,8 @@ impl KindPolicy {
 
     /// Who must leave for one more session on `platform`, of the owner's live ones.
     pub fn admit(&self, live: &[Member], platform: Option<Platform>) -> Admission {
-        let replaced = |member: &&Member| {
-            self.one_per_platform && platform.is_some() && member.platform == platform
-        };
+        let replaced =
+            |member: &&Member| self.one_per_platform && platform.is_some() && member.platform == platform;
         let mut ended: Vec<Ended> = live
             .iter()
             .filter(replaced)
@@ -276,8 +273,12 @@ mod tests {
     fn every_bound_of_the_table_is_checked_at_both_ends() {
         let base = KindPolicy { lifetime_max: HOUR * 24 * 30, ..user() };
         let cases: [(&str, fn(&mut KindPolicy, Duration), Duration, Duration); 4] = [
-            ("max_lifetime", |p, v| (p.lifetime_max, p.ttl, p.expiring_notice) = (v, v.min(HOUR), Duration::ZERO),
-                SECOND * 60, HOUR * 24 * 30),
+            (
+                "max_lifetime",
+                |p, v| (p.lifetime_max, p.ttl, p.expiring_notice) = (v, v.min(HOUR), Duration::ZERO),
+                SECOND * 60,
+                HOUR * 24 * 30,
+            ),
             ("ttl", |p, v| p.ttl = v, SECOND, HOUR * 24 * 30),
             ("touch_granularity", |p, v| p.touch_granularity = v, Duration::ZERO, SECOND * 60),
             ("expiring_notice", |p, v| p.expiring_notice = v, Duration::ZERO, HOUR * 24 * 30),
@@ -317,7 +318,8 @@ mod tests {
     #[test]
     fn f068_the_earliest_of_three_bounds_ends_a_session() {
         let policy = user();
-        let end = |created, expires, accessed| policy.deadline(at(created), at(expires), at(accessed)).millis();
+        let end =
+            |created, expires, accessed| policy.deadline(at(created), at(expires), at(accessed)).millis();
         assert_eq!(end(0, 3_600, 0), 1_800_000, "idle");
         assert_eq!(end(0, 3_600, 3_000), 3_600_000, "absolute");
         assert_eq!(end(0, 200_000, 86_000), 86_400_000, "longest life");

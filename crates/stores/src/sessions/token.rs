@@ -55,10 +55,12 @@ impl SessionKeys {
         // The kind's words are no prefixes of each other once a zero byte follows, which no id contains.
         let mut hasher = blake3::Hasher::new_keyed(&self.tag);
         hasher.update(kind.as_str().as_bytes()).update(&[0]).update(owner.as_bytes());
-        let (tag, _) =
-            hasher.finalize().as_bytes().split_first_chunk().map(|(tag, rest)| (*tag, rest.len())).expect(
-                "a BLAKE3 hash has 32 bytes",
-            );
+        let (tag, _) = hasher
+            .finalize()
+            .as_bytes()
+            .split_first_chunk()
+            .map(|(tag, rest)| (*tag, rest.len()))
+            .expect("a BLAKE3 hash has 32 bytes");
         OwnerTag(tag)
     }
 
