@@ -11,6 +11,8 @@ mod home;
 pub mod limits;
 pub mod observe;
 pub mod sessions;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod value;
 
 pub use home::Home;

@@ -127,7 +127,7 @@ impl Sessions {
         let found = self.find(cx, By::Token(token), &[]).await?;
         self.record(&found)?;
         let rate = rate_item(found.id, policy, class);
-        let counting = self.counting(&found)?;
+        let counting = Self::counting(&found)?;
         let taking = counting.clone().take(rate, rule, 1).with_id(commit_id(self.home.now())?);
         match self.home.engine.commit(cx, &found.at, &taking).await {
             Ok(receipt) => requested(&found, &rule, &receipt.outcomes),
@@ -144,7 +144,7 @@ impl Sessions {
     }
 
     /// The part of a request's commit that counts it, on a session that is there.
-    fn counting(&self, found: &Found) -> Result<Commit, SessionError> {
+    fn counting(found: &Found) -> Result<Commit, SessionError> {
         let deadline = found.item.deadline.ok_or_else(|| found.corrupt(endless()))?;
         Ok(Commit::new().present(found.item.id.clone()).add(count_item(found.id), 1, Some(deadline)))
     }
@@ -191,8 +191,8 @@ impl Sessions {
         let limit = limits.get(SESSION_POLICY).ok_or(SessionError::UnknownPolicy)?;
         let classes: Vec<Option<&str>> =
             std::iter::once(None).chain(limit.classes().map(|(class, _)| Some(&**class))).collect();
-        let logged = |class: &Option<&str>| matches!(limit.rule(*class), Some(LimitPolicy::Sliding { window: kept, .. }) if window <= kept);
-        if !classes.iter().all(logged) {
+        let logged = |class: Option<&str>| matches!(limit.rule(class), Some(LimitPolicy::Sliding { window: kept, .. }) if window <= kept);
+        if !classes.iter().copied().all(logged) {
             return Err(SessionError::WindowOutOfPolicy);
         }
         let session = super::SessionToken::parse(token).ok_or(SessionError::Invalid)?.session_id();

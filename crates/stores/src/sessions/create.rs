@@ -1,6 +1,6 @@
 //! Sessions begin.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 use statehold_core::{Commit, Cx, Deadline, Item, Place, Range, Receipt, Time};
@@ -207,9 +207,9 @@ fn note_ended(
     commit: &Commit,
     receipt: &Receipt,
 ) -> impl Iterator<Item = SessionId> {
-    let deleted: BTreeMap<SessionId, ()> = super::end::deleted(commit, receipt).map(|id| (id, ())).collect();
+    let deleted: BTreeSet<SessionId> = super::end::deleted(commit, receipt).collect();
     let gone: Vec<Ended> =
-        leavers.iter().filter(|leaver| deleted.contains_key(&leaver.member.id)).copied().collect();
+        leavers.iter().filter(|leaver| deleted.contains(&leaver.member.id)).copied().collect();
     for why in [EndedWhy::Evicted, EndedWhy::Platform] {
         let ended = gone.iter().filter(|leaver| leaver.why == why).count() as u64;
         Meters::ended(kind, EndReason::Replaced(why), ended);

@@ -272,7 +272,8 @@ mod tests {
     #[test]
     fn every_bound_of_the_table_is_checked_at_both_ends() {
         let base = KindPolicy { lifetime_max: HOUR * 24 * 30, ..user() };
-        let cases: [(&str, fn(&mut KindPolicy, Duration), Duration, Duration); 4] = [
+        type Case = (&'static str, fn(&mut KindPolicy, Duration), Duration, Duration);
+        let cases: [Case; 4] = [
             (
                 "max_lifetime",
                 |p, v| (p.lifetime_max, p.ttl, p.expiring_notice) = (v, v.min(HOUR), Duration::ZERO),
@@ -406,7 +407,7 @@ mod tests {
         let platforms = [None, Some(Platform::Web), Some(Platform::Mobile)];
         for shape in 0..3_usize.pow(4) {
             let live: Vec<Member> = (0..4)
-                .map(|n| member(n as u8 + 1, 10 - n as u64, platforms[shape / 3_usize.pow(n) % 3]))
+                .map(|n| member(n as u8 + 1, 10 - u64::from(n), platforms[shape / 3_usize.pow(n) % 3]))
                 .collect();
             for (most, one_per_platform) in [(1, true), (2, true), (5, true), (2, false), (3, false)] {
                 for platform in platforms {
