@@ -51,9 +51,10 @@ impl<'a> Checks<'a> {
 
     fn problem(&mut self, path: &str, legal: impl Into<String>) {
         let mut problem = Problem::new(path, legal);
-        if let Some(entry) = self.entries.get(path) {
-            problem = problem.at(&entry.origin);
-            problem.value = entry.value.as_ref().map(|value| format!("\"{}\"", value.shown()));
+        if let Some(entry) = self.entries.get(path)
+            && let Some(value) = &entry.value
+        {
+            problem = problem.at(&entry.origin).with_value(format!("\"{}\"", value.shown()));
         }
         self.problems.push(problem);
     }

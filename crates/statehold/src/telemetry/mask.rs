@@ -68,7 +68,7 @@ fn user_info(text: &str, at: usize) -> Option<std::ops::Range<usize>> {
 fn named(text: &str, at: usize) -> Option<std::ops::Range<usize>> {
     let word = NAMES.into_iter().find(|word| begins(text, at, word))?;
     let bytes = text.as_bytes();
-    let skip = |from: usize| until(text, from, |byte| byte != b' ');
+    let skip = |from: usize| from + bytes[from..].iter().take_while(|byte| **byte == b' ').count();
     let after = at + word.len();
     let quoted =
         bytes.get(after).is_some_and(|byte| b"\"'".contains(byte)) || text[after..].starts_with("\\\"");
