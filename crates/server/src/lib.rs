@@ -4,6 +4,7 @@
 //! TLS, bounds) → `edge` (correlation, time limit, metrics, log, error rendering) → `auth` (key, namespace) → `extract`
 //! (strict input) → a route → a store.
 
+mod accept;
 mod app;
 mod auth;
 mod correlation;
@@ -12,7 +13,9 @@ mod extract;
 mod meters;
 mod problem;
 mod routes;
+mod serve;
 mod settings;
 
-pub use app::AppState;
+pub use accept::{TlsError, TlsFiles, TlsVersion};
+pub use serve::{Remote, Server, StartError};
 pub use settings::Settings;

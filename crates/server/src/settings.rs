@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::accept::TlsFiles;
+
 /// The server's settings. Start from [`Default`] and set what differs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -12,6 +14,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Addresses of health and metrics alone; none means that the API's listeners serve them.
     pub ops_listen: Vec<SocketAddr>,
+    /// Certificate and key of every listener; none means plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Most bytes of a request's body.
     pub body_limit: usize,
     /// How long a request may take. A change that takes longer goes on; only its caller is told to look.
@@ -45,6 +49,7 @@ impl Default for Settings {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 7600))],
             ops_listen: Vec::new(),
+            tls: None,
             body_limit: 2 << 20,
             request_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),

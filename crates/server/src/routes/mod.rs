@@ -14,6 +14,11 @@ pub(crate) fn api() -> (Router<AppState>, OpenApi) {
     OpenApiRouter::new().split_for_parts()
 }
 
+/// The routes of the ops listener: health and metrics.
+pub(crate) fn ops() -> (Router<AppState>, OpenApi) {
+    OpenApiRouter::new().split_for_parts()
+}
+
 /// Routes with the edge around them, ready to serve.
 pub(crate) fn serve(routes: Router<AppState>, state: AppState) -> Router {
     routes
