@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use bytes::Bytes;
 use statehold_journal::control::ControlTables;
 use tokio_util::task::TaskTracker;
 
@@ -11,7 +12,7 @@ use crate::settings::Settings;
 
 /// What every route shares. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct AppState(Arc<Inner>);
+pub(crate) struct AppState(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -20,6 +21,7 @@ struct Inner {
     phase: AtomicU8,
     changes: TaskTracker,
     meters: HttpMeters,
+    document: Bytes,
 }
 
 /// How far the server is on its way from start to stop.
@@ -35,13 +37,19 @@ pub(crate) enum Phase {
 }
 
 impl AppState {
-    pub(crate) fn new(control: Arc<ControlTables>, settings: Settings, meters: HttpMeters) -> Self {
+    pub(crate) fn new(
+        control: Arc<ControlTables>,
+        settings: Settings,
+        meters: HttpMeters,
+        document: Bytes,
+    ) -> Self {
         Self(Arc::new(Inner {
             control,
             settings,
             phase: AtomicU8::new(Phase::Serving as u8),
             changes: TaskTracker::new(),
             meters,
+            document,
         }))
     }
 
@@ -57,7 +65,7 @@ impl AppState {
 
     /// Most bytes of a request's body.
     pub(crate) fn body_limit(&self) -> usize {
-        self.0.settings.body_limit
+        self.0.settings.server.body_limit
     }
 
     /// How far the server is.
@@ -77,6 +85,11 @@ impl AppState {
     /// The requests that may change something: each runs to its end, whatever its caller does.
     pub(crate) fn changes(&self) -> &TaskTracker {
         &self.0.changes
+    }
+
+    /// The OpenAPI document as it is sent.
+    pub(crate) fn document(&self) -> Bytes {
+        self.0.document.clone()
     }
 
     /// Counts of HTTP.

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header that carries the id, both ways.
-pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// Most bytes of an id.
 const LENGTH_MAX: usize = 64;
 
 /// One request's id: 1 to 64 of `[A-Za-z0-9._-]`.
 #[derive(Clone, Debug)]
-pub struct CorrelationId(HeaderValue);
+pub(crate) struct CorrelationId(HeaderValue);
 
 impl CorrelationId {
     /// The caller's id where it is legal, else a new one.
@@ -33,7 +33,7 @@ impl CorrelationId {
     }
 
     /// The id.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().expect("checked to be ASCII when taken")
     }
 

@@ -82,7 +82,7 @@ async fn run(
     work: impl Future<Output = Result<Response, Infallible>> + Send + 'static,
 ) -> Response {
     let work = AssertUnwindSafe(work).catch_unwind();
-    let limit = state.settings().request_timeout;
+    let limit = state.settings().server.request_timeout;
     let done = if method.is_safe() {
         tokio::time::timeout(limit, work).await.map_err(|_| too_slow())
     } else {
@@ -184,10 +184,10 @@ impl Seen {
         let route = self.template().unwrap_or_default();
         match problem.code().status() {
             500 => {
-                error!(event = "request_failed", route, error_code = %problem.code(), cause, "a request failed inside")
+                error!(event = "request_failed", route, error_code = %problem.code(), cause, "a request failed inside");
             }
             503 => {
-                warn!(event = "request_refused", route, error_code = %problem.code(), cause, "a request was not served")
+                warn!(event = "request_refused", route, error_code = %problem.code(), cause, "a request was not served");
             }
             _ => {}
         }

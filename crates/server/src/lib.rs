@@ -8,6 +8,7 @@ mod accept;
 mod app;
 mod auth;
 mod correlation;
+mod cursor;
 mod edge;
 mod extract;
 mod meters;
@@ -16,6 +17,6 @@ mod routes;
 mod serve;
 mod settings;
 
-pub use accept::{TlsError, TlsFiles, TlsVersion};
+pub use accept::TlsError;
 pub use serve::{Remote, Server, StartError};
-pub use settings::Settings;
+pub use settings::{HANDSHAKE_TIMEOUT, HEADER_TIMEOUT, Settings};

@@ -95,10 +95,12 @@ impl Server {
     /// # Errors
     /// When an address is taken or not ours, or TLS cannot be set up.
     pub async fn bind(control: Arc<ControlTables>, settings: Settings) -> Result<Self, StartError> {
-        let tls = settings.tls.clone().map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
-        let (api, document) = routes::api();
+        let tls =
+            settings.server.tls.clone().map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
+        let (api, document) = routes::api().split_for_parts();
         let meters = HttpMeters::new(document.paths.paths.keys().map(String::as_str));
-        let state = AppState::new(control, settings, meters);
+        let document = routes::finish(&document).to_string().into();
+        let state = AppState::new(control, settings, meters, document);
         let mut server = Self {
             acceptors: Vec::new(),
             addresses: Vec::new(),
@@ -110,12 +112,12 @@ impl Server {
             state,
         };
         let api = routes::serve(api, server.state.clone());
-        for address in server.state.settings().listen.clone() {
+        for address in server.state.settings().server.listen.clone() {
             let bound = server.listen(address, Listener::Api, &api).await?;
             server.addresses.push(bound);
         }
-        let ops = routes::serve(routes::ops().0, server.state.clone());
-        for address in server.state.settings().ops_listen.clone() {
+        let ops = routes::serve(routes::ops().into(), server.state.clone());
+        for address in server.state.settings().server.ops_listen.clone() {
             let bound = server.listen(address, Listener::Ops, &ops).await?;
             server.ops_addresses.push(bound);
         }
@@ -167,14 +169,14 @@ impl Server {
         self.connections.close();
         let mut orders = self.orders.subscribe();
         told(&mut orders, Order::Stop).await;
-        let delay = self.state.settings().drain_delay;
+        let delay = self.state.settings().server.drain_delay;
         info!(event = "draining", delay_ms = delay.as_millis() as u64, "readiness says no from now on");
         self.state.enter(Phase::Draining);
         let _ = tokio::time::timeout(delay, told(&mut orders, Order::StopNow)).await;
         self.state.enter(Phase::Stopping);
         self.gate.send_replace(Gate::Closing);
         let finished = tokio::select! {
-            finished = tokio::time::timeout(self.state.settings().shutdown_grace, self.finished()) => finished.is_ok(),
+            finished = tokio::time::timeout(self.state.settings().server.shutdown_grace, self.finished()) => finished.is_ok(),
             () = told(&mut orders, Order::StopNow) => false,
         };
         self.gate.send_replace(Gate::Shut);

@@ -28,7 +28,7 @@ use tower::Service;
 use tracing::{debug, warn};
 
 pub(crate) use self::tls::Tls;
-pub use self::tls::{TlsError, TlsFiles, TlsVersion};
+pub use self::tls::TlsError;
 use crate::app::AppState;
 use crate::auth::Peer;
 
@@ -76,7 +76,7 @@ pub(crate) struct Acceptor {
 impl Acceptor {
     /// Accepts until the gate closes.
     pub(crate) async fn run(mut self) {
-        let places = Arc::new(Semaphore::new(self.state.settings().max_connections));
+        let places = Arc::new(Semaphore::new(self.state.settings().server.max_connections));
         loop {
             // The place comes first: beyond the bound, clients wait in the kernel's queue and cost nothing here.
             let accepted = async {

@@ -11,42 +11,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use statehold::config::{TlsSettings, TlsVersion};
 use tokio_rustls::TlsAcceptor;
 
 /// Bits of a key file's mode that let others in: more than 0640.
 const MODE_TOO_OPEN: u32 = 0o027;
-
-/// Where certificate and key are.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// The certificate chain, PEM.
-    pub cert_file: PathBuf,
-    /// Its private key, PEM; readable by owner and group at most (0640).
-    pub key_file: PathBuf,
-    /// Clients must show a certificate of this authority, PEM.
-    pub client_ca_file: Option<PathBuf>,
-    /// The lowest version spoken.
-    pub min_version: TlsVersion,
-}
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TlsVersion {
-    /// TLS 1.2 (RFC 5246).
-    #[default]
-    V1_2,
-    /// TLS 1.3 (RFC 8446).
-    V1_3,
-}
-
-impl TlsVersion {
-    fn and_above(self) -> &'static [&'static SupportedProtocolVersion] {
-        match self {
-            Self::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
-            Self::V1_3 => &[&rustls::version::TLS13],
-        }
-    }
-}
 
 /// Why TLS cannot be set up.
 #[derive(Debug)]
@@ -83,13 +52,13 @@ impl std::error::Error for TlsError {
 
 /// The present certificate. Connections that are there keep the one they began with.
 pub(crate) struct Tls {
-    files: TlsFiles,
+    files: TlsSettings,
     present: RwLock<TlsAcceptor>,
 }
 
 impl Tls {
     /// Reads certificate and key.
-    pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    pub(crate) fn load(files: TlsSettings) -> Result<Self, TlsError> {
         let present = RwLock::new(acceptor(&files)?);
         Ok(Self { files, present })
     }
@@ -105,11 +74,19 @@ impl Tls {
     }
 }
 
-fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+fn and_above(version: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    static FROM_1_2: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+    match version {
+        TlsVersion::V1_2 => &FROM_1_2,
+        TlsVersion::V1_3 => &FROM_1_2[..1],
+    }
+}
+
+fn acceptor(files: &TlsSettings) -> Result<TlsAcceptor, TlsError> {
     let refused = |error: rustls::Error| TlsError::Refused(error.to_string());
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(files.min_version.and_above())
+        .with_protocol_versions(and_above(files.min_version))
         .map_err(refused)?;
     let builder = match &files.client_ca_file {
         None => builder.with_no_client_auth(),

@@ -12,7 +12,7 @@ const HOPS_MAX: usize = 32;
 
 /// The other end of the connection, put beside every request by the accept loop.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// The client's address: the peer's unless it is a trusted proxy; then the right-most forwarded address that is not
 /// a trusted proxy itself. Whatever stands left of that is the client's own say and never believed.

@@ -14,26 +14,26 @@ use statehold_core::Namespace;
 use statehold_journal::control::{ApiKey, KeyNamespaces, KeyRefusal};
 use tracing::Span;
 
-pub use self::address::Peer;
+pub(crate) use self::address::Peer;
 use crate::app::AppState;
 use crate::extract::carries_a_token;
 use crate::problem::Problem;
 
-pub use statehold_journal::control::Scope;
+pub(crate) use statehold_journal::control::Scope;
 
 /// The header by which a key of several namespaces says which.
-pub const NAMESPACE: HeaderName = HeaderName::from_static("statehold-namespace");
+pub(crate) const NAMESPACE: HeaderName = HeaderName::from_static("statehold-namespace");
 
 /// Who calls, in which namespace. Taking one as an argument is what makes a route ask for credentials.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     operator: Operator,
     namespace: Namespace,
 }
 
 impl Caller {
     /// The namespace of this request.
-    pub fn namespace(&self) -> &Namespace {
+    pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
@@ -41,29 +41,29 @@ impl Caller {
     ///
     /// # Errors
     /// 403 `insufficient_scope`, naming it.
-    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
         self.operator.require(scope)
     }
 
     /// Whether the key has the scope or one that includes it.
-    pub fn has(&self, scope: Scope) -> bool {
+    pub(crate) fn has(&self, scope: Scope) -> bool {
         self.operator.has(scope)
     }
 
     /// The key's id, for what keeps account.
-    pub fn key_id(&self) -> &str {
+    pub(crate) fn key_id(&self) -> &str {
         self.operator.key_id()
     }
 
     /// The client's address; none when it is not known.
-    pub fn address(&self) -> Option<IpAddr> {
+    pub(crate) fn address(&self) -> Option<IpAddr> {
         self.operator.address
     }
 }
 
 /// Who calls, on routes that belong to no namespace.
 #[derive(Clone, Debug)]
-pub struct Operator {
+pub(crate) struct Operator {
     key: Arc<ApiKey>,
     address: Option<IpAddr>,
 }
@@ -73,17 +73,17 @@ impl Operator {
     ///
     /// # Errors
     /// 403 `insufficient_scope`, naming it.
-    pub fn require(&self, scope: Scope) -> Result<(), Problem> {
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
         if self.has(scope) { Ok(()) } else { Err(Problem::insufficient_scope(scope)) }
     }
 
     /// Whether the key has the scope or one that includes it.
-    pub fn has(&self, scope: Scope) -> bool {
+    pub(crate) fn has(&self, scope: Scope) -> bool {
         self.key.scopes.allows(scope)
     }
 
     /// The key's id, for what keeps account.
-    pub fn key_id(&self) -> &str {
+    pub(crate) fn key_id(&self) -> &str {
         self.key.id.as_str()
     }
 }
@@ -96,7 +96,7 @@ impl FromRequestParts<AppState> for Operator {
             let detail = "send credentials in a header";
             return Err(Problem::field(Code::TokenInQuery, "", detail));
         }
-        let address = address::client(parts, &state.settings().trusted_proxies);
+        let address = address::client(parts, &state.settings().server.trusted_proxies);
         let key = bearer(&parts.headers)
             .and_then(|text| state.control().verify_key(text, address).map_err(refused))?;
         Span::current().record("principal", key.id.as_str());

@@ -6,9 +6,9 @@ mod query;
 
 use statehold_api::{Code, FieldError};
 
-pub use self::json::{Json, JsonOrEmpty};
-pub use self::path::Path;
-pub use self::query::Query;
+pub(crate) use self::json::{Json, JsonOrEmpty};
+pub(crate) use self::path::Path;
+pub(crate) use self::query::Query;
 pub(crate) use self::query::carries_a_token;
 
 /// What the text of a deserialisation error means. Wire types name their code themselves (`statehold_api::values`);

@@ -11,7 +11,7 @@ use crate::problem::Problem;
 
 /// Path parameters, percent-decoded. What is not UTF-8 or not of the type is `invalid_id`.
 #[derive(Clone, Copy, Debug)]
-pub struct Path<T>(pub T);
+pub(crate) struct Path<T>(pub(crate) T);
 
 impl<T, S> FromRequestParts<S> for Path<T>
 where

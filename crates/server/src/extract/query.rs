@@ -15,7 +15,7 @@ use crate::problem::Problem;
 
 /// Query parameters, strictly read: unknown and repeated ones are refused.
 #[derive(Clone, Copy, Debug)]
-pub struct Query<T>(pub T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;

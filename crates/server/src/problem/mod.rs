@@ -23,7 +23,7 @@ const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 
 /// An error reply in the making.
 #[derive(Clone)]
-pub struct Problem(Box<Inner>);
+pub(crate) struct Problem(Box<Inner>);
 
 #[derive(Clone)]
 struct Inner {
@@ -37,7 +37,7 @@ struct Inner {
 
 impl Problem {
     /// A problem with this code and nothing else.
-    pub fn new(code: Code) -> Self {
+    pub(crate) fn new(code: Code) -> Self {
         let retry_after = (code.status() == 503).then_some(RETRY_AFTER_DEFAULT);
         Self(Box::new(Inner {
             code,
@@ -50,12 +50,12 @@ impl Problem {
     }
 
     /// Something wrong with one field: status 422 with one entry in `errors`.
-    pub fn field(code: Code, path: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn field(code: Code, path: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::fields(vec![FieldError { path: path.into(), code, detail: detail.into() }])
     }
 
     /// Several things wrong with a request; the first gives the code. An empty list is an inner fault.
-    pub fn fields(errors: Vec<FieldError>) -> Self {
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
         let Some(first) = errors.first() else { return Self::new(Code::Internal) };
         let mut problem = Self::new(first.code).detail(first.detail.clone());
         problem.0.members.errors = errors;
@@ -63,7 +63,7 @@ impl Problem {
     }
 
     /// A lacking scope, by name.
-    pub fn insufficient_scope(scope: Scope) -> Self {
+    pub(crate) fn insufficient_scope(scope: Scope) -> Self {
         let mut problem =
             Self::new(Code::InsufficientScope).detail(format!("the key lacks the scope {scope}"));
         problem.0.members.scope = Some(scope.as_str().to_owned());
@@ -71,14 +71,14 @@ impl Problem {
     }
 
     /// Another revision than the caller asked for; none when there is nothing.
-    pub fn revision_mismatch(current: Option<Rev>) -> Self {
+    pub(crate) fn revision_mismatch(current: Option<Rev>) -> Self {
         let mut problem = Self::new(Code::RevisionMismatch);
         problem.0.members.current_revision = current.map(|revision| revision.to_string());
         problem
     }
 
     /// Status 429: the policy that said no, and the time until it would not.
-    pub fn limited(code: Code, policy: impl Into<String>, retry_after: Duration) -> Self {
+    pub(crate) fn limited(code: Code, policy: impl Into<String>, retry_after: Duration) -> Self {
         let mut problem = Self::new(code).retry_after(retry_after);
         problem.0.members.policy = Some(policy.into());
         let millis = u64::try_from(retry_after.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
@@ -88,46 +88,46 @@ impl Problem {
 
     /// The same, saying what happened this time. Never pass secrets, keys, values or anything of an engine.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
     /// The same, naming the failed condition of a group commit, counted from 0.
     #[must_use]
-    pub fn failed_index(mut self, index: u32) -> Self {
+    pub(crate) fn failed_index(mut self, index: u32) -> Self {
         self.0.members.failed_index = Some(index);
         self
     }
 
     /// The same with `Retry-After`, in whole seconds rounded up, at least one.
     #[must_use]
-    pub fn retry_after(mut self, wait: Duration) -> Self {
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
     /// The same with a further header.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.append(name, value);
         self
     }
 
     /// The same with what caused it, for the log alone.
     #[must_use]
-    pub fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.cause = Some(Arc::new(cause));
         self
     }
 
     /// The code.
-    pub fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         self.0.code
     }
 
     /// Everything found wrong with a request (status 422).
-    pub fn errors(&self) -> &[FieldError] {
+    pub(crate) fn errors(&self) -> &[FieldError] {
         &self.0.members.errors
     }
 
