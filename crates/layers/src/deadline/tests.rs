@@ -106,15 +106,15 @@ fn soon() -> Cx {
 }
 
 /// Every verb by itself, so that none falls through.
-async fn each_verb(engine: &dyn Engine, cx: &Cx) -> Vec<(&'static str, Result<()>)> {
+async fn each_verb(engine: &dyn Engine, cx: impl Fn() -> Cx) -> Vec<(&'static str, Result<()>)> {
     let place = place();
     let scan = Scan::new(&place.space, View::Live);
     vec![
-        ("fetch", engine.fetch(cx, &[place.item("i")]).await.map(drop)),
-        ("list", engine.list(cx, &place, &[Range::all()]).await.map(drop)),
-        ("commit", engine.commit(cx, &place, &Commit::new().delete("i")).await.map(drop)),
-        ("scan", engine.scan(cx, &scan).await.map(drop)),
-        ("probe", engine.probe(cx).await.map(drop)),
+        ("fetch", engine.fetch(&cx(), &[place.item("i")]).await.map(drop)),
+        ("list", engine.list(&cx(), &place, &[Range::all()]).await.map(drop)),
+        ("commit", engine.commit(&cx(), &place, &Commit::new().delete("i")).await.map(drop)),
+        ("scan", engine.scan(&cx(), &scan).await.map(drop)),
+        ("probe", engine.probe(&cx()).await.map(drop)),
     ]
 }
 
@@ -123,7 +123,7 @@ async fn what_is_late_at_the_door_does_not_begin() {
     for kind in [EngineKind::Memory, EngineKind::Embedded] {
         let gate = Gate::new(kind);
         gate.open.add_permits(5);
-        for (verb, answer) in each_verb(&*around(&gate), &over()).await {
+        for (verb, answer) in each_verb(&*around(&gate), over).await {
             let error = answer.expect_err(verb);
             assert_eq!((error.kind(), error.outcome()), (Kind::Deadline, Outcome::NoEffect), "{verb}");
             assert_eq!((error.operation(), error.engine()), (verb, Some("gate")));
@@ -137,8 +137,8 @@ async fn what_is_late_at_the_door_does_not_begin() {
 async fn what_is_in_time_passes() {
     let gate = Gate::new(EngineKind::Embedded);
     gate.open.add_permits(10);
-    for cx in [Cx::new(), Cx::new().within(Duration::from_mins(1))] {
-        for (verb, answer) in each_verb(&*around(&gate), &cx).await {
+    for cx in [Cx::new, || Cx::new().within(Duration::from_mins(1))] {
+        for (verb, answer) in each_verb(&*around(&gate), cx).await {
             assert!(answer.is_ok(), "{verb}: {answer:?}");
         }
     }
@@ -147,7 +147,7 @@ async fn what_is_in_time_passes() {
 #[tokio::test]
 async fn what_runs_too_long_ends_and_a_commit_is_unknown() {
     let gate = Gate::new(EngineKind::Embedded);
-    for (verb, answer) in each_verb(&*around(&gate), &soon()).await {
+    for (verb, answer) in each_verb(&*around(&gate), soon).await {
         let error = answer.expect_err(verb);
         let outcome = if verb == "commit" { Outcome::Unknown } else { Outcome::NoEffect };
         assert_eq!((error.kind(), error.outcome()), (Kind::Deadline, outcome), "{verb}");
