@@ -249,12 +249,12 @@ fn limit_policy(read: Reader<'_>, name: &str) -> LimitPolicySettings {
     let limit = read.maybe_whole(&at("limit")).unwrap_or(1) as u32;
     let burst = read.whole(&at("burst")) as u32;
     let rate = read.maybe_rate(&at("rate")).unwrap_or(1.0);
-    let whole = if algorithm == Algorithm::TokenBucket { burst } else { limit };
     let class = |class: &str| {
         let at = |key: &str| format!("limits.policies.{name}.classes.{class}.{key}");
         let settings = LimitClassSettings {
             limit: read.maybe_whole(&at("limit")).map_or(limit, |limit| limit as u32),
             rate: read.maybe_rate(&at("rate")).unwrap_or(rate),
+            burst: read.maybe_whole(&at("burst")).map_or(burst, |burst| burst as u32),
         };
         (Arc::from(class), settings)
     };
@@ -269,7 +269,7 @@ fn limit_policy(read: Reader<'_>, name: &str) -> LimitPolicySettings {
             "open" => OnUnavailable::Open,
             _ => OnUnavailable::Closed,
         },
-        local_guard: read.maybe_whole(&at("local_guard")).unwrap_or(10 * u64::from(whole)),
+        local_guard: read.maybe_whole(&at("local_guard")).map(|guard| guard as u32),
         shadow: read.switch(&at("shadow")),
     }
 }

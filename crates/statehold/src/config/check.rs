@@ -8,6 +8,7 @@ use std::time::Duration;
 use statehold_core::SLIDING_LIMIT_MAX;
 
 use super::Config;
+use super::into_policies;
 use super::origin::Origin;
 use super::problem::Problem;
 use super::resolve::Entries;
@@ -67,7 +68,7 @@ impl<'a> Checks<'a> {
     fn risky(&mut self, path: &str, code: &'static str, text: &str, unless: &str) {
         match self.config.profile {
             Profile::Production => {
-                self.problem(path, format!("{text}: refused in production unless {unless}"))
+                self.problem(path, format!("{text}: refused in production unless {unless}"));
             }
             Profile::Development => self.warn(code, format!("{path}: {text}")),
         }
@@ -210,16 +211,10 @@ impl<'a> Checks<'a> {
     fn sessions(&mut self) {
         let config = self.config;
         for (kind, settings) in &config.sessions {
-            for (key, span) in
-                [("absolute_ttl", Some(settings.absolute_ttl)), ("idle_ttl", settings.idle_ttl)]
-            {
-                if span.is_some_and(|span| span > settings.max_lifetime) {
-                    let bound = super::text::span_shown(settings.max_lifetime);
-                    self.problem(
-                        &format!("sessions.{kind}.{key}"),
-                        format!("at most `sessions.{kind}.max_lifetime`, which is {bound}"),
-                    );
-                }
+            if settings.absolute_ttl > settings.max_lifetime {
+                let bound = super::text::span_shown(settings.max_lifetime);
+                let legal = format!("at most `sessions.{kind}.max_lifetime`, which is {bound}");
+                self.problem(&format!("sessions.{kind}.absolute_ttl"), legal);
             }
         }
     }
@@ -236,6 +231,7 @@ impl<'a> Checks<'a> {
         }
         for (name, policy) in &config.limits.policies {
             let at = |key: &str| format!("limits.policies.{name}.{key}");
+            self.foreign_numbers(name, policy.algorithm);
             if policy.algorithm == Algorithm::TokenBucket {
                 continue;
             }
@@ -255,6 +251,48 @@ impl<'a> Checks<'a> {
                     "limits.apply",
                     format!("no policy is called `{name}`; there are {}", one_of(&known)),
                 );
+            }
+        }
+        self.what_stores_refuse();
+    }
+
+    /// Numbers that were written for another algorithm.
+    fn foreign_numbers(&mut self, name: &str, algorithm: Algorithm) {
+        let foreign: &[&str] = match algorithm {
+            Algorithm::TokenBucket => &["limit", "window"],
+            Algorithm::Sliding | Algorithm::Fixed => &["rate", "burst"],
+        };
+        let prefix = format!("limits.policies.{name}.");
+        let written: Vec<String> = self
+            .entries
+            .range(prefix.clone()..)
+            .map(|(path, _)| path)
+            .take_while(|path| path.starts_with(&prefix))
+            .filter(|path| {
+                foreign.contains(&path.rsplit('.').next().unwrap_or_default()) && self.is_set(path)
+            })
+            .cloned()
+            .collect();
+        for path in written {
+            self.problem(&path, "means nothing for this algorithm: remove it");
+        }
+    }
+
+    /// The stores judge their own rules too, so that nothing which passes here is refused later.
+    fn what_stores_refuse(&mut self) {
+        if !self.problems.is_empty() {
+            return;
+        }
+        for fault in into_policies::limits(&self.config.limits).err().unwrap_or_default() {
+            let class = fault.class.as_ref().map_or(String::new(), |class| format!("classes.{class}."));
+            self.problem(
+                &format!("limits.policies.{}.{class}{}", fault.policy, fault.field),
+                fault.to_string(),
+            );
+        }
+        for (kind, settings) in &self.config.sessions {
+            if let Some((key, legal)) = into_policies::session_kind(settings).fault() {
+                self.problem(&format!("sessions.{kind}.{key}"), legal);
             }
         }
     }

@@ -338,7 +338,7 @@ pub static KEYS: &[Key] = &[
     .reloadable(),
     Key::new(
         "limits.policies.<policy>.local_guard",
-        Form::Whole { min: 1, max: 10_000_000_000 },
+        Form::Whole { min: 1, max: 4_000_000_000 },
         Default::None,
         "Units per window that each process admits by itself while open; ten times the limit where nothing is set.",
     )
@@ -362,6 +362,13 @@ pub static KEYS: &[Key] = &[
         Form::Rate { max: 1_000_000_000.0 },
         Default::None,
         "`token_bucket`: units per second for this class; the policy's where nothing is set.",
+    )
+    .reloadable(),
+    Key::new(
+        "limits.policies.<policy>.classes.<class>.burst",
+        Form::Whole { min: 1, max: 1_000_000 },
+        Default::None,
+        "`token_bucket`: units at once for this class; the policy's where nothing is set.",
     )
     .reloadable(),
     Key::new(

@@ -6,6 +6,7 @@
 
 mod build;
 mod check;
+mod into_policies;
 mod key;
 mod keys;
 mod origin;

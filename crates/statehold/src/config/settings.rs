@@ -242,8 +242,9 @@ pub struct LimitPolicySettings {
     pub classes: BTreeMap<Arc<str>, LimitClassSettings>,
     /// What is answered while the engine is away.
     pub on_unavailable: OnUnavailable,
-    /// Units per window that each process admits by itself while open.
-    pub local_guard: u64,
+    /// Units per window that each process admits by itself while open; none for ten times the limit of the policy or
+    /// class that is asked.
+    pub local_guard: Option<u32>,
     /// Decides and counts, never denies.
     pub shadow: bool,
 }
@@ -258,6 +259,8 @@ pub struct LimitClassSettings {
     pub limit: u32,
     /// Units per second (token bucket).
     pub rate: f64,
+    /// Units at once (token bucket).
+    pub burst: u32,
 }
 
 /// How calls are admitted.

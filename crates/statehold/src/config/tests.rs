@@ -97,7 +97,7 @@ fn every_default_is_legal_and_every_key_is_built() {
     assert_eq!(config.sessions["node"].idle_ttl, None);
     assert_eq!(config.limits.policies["session"].classes["sync"].limit, 600);
     assert_eq!(config.limits.policies["api"].on_unavailable, OnUnavailable::Open);
-    assert_eq!(config.limits.policies["api"].local_guard, 1_000);
+    assert_eq!(config.limits.policies["api"].local_guard, None);
     assert!(config.stores.sessions.sync && config.stores.cache.sync && !config.stores.limits.sync);
     assert_eq!(config.log.format, LogFormat::Text);
 }

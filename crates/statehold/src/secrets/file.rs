@@ -195,7 +195,7 @@ mod tests {
             match read(&path) {
                 Ok(text) => assert!(legal && text.as_str() == "text", "{mode:o}"),
                 Err(error) => {
-                    assert!(!legal && matches!(error, SecretError::Mode { .. }), "{mode:o}: {error}")
+                    assert!(!legal && matches!(error, SecretError::Mode { .. }), "{mode:o}: {error}");
                 }
             }
         }
