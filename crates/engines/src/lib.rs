@@ -5,3 +5,4 @@
 
 pub mod hub;
 pub mod memory;
+pub mod sql;

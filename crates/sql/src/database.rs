@@ -2,16 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use statehold_core::{Error, Kind, Outcome, Result};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::classify::Fault;
 use crate::connect::Options;
-use crate::readers::Readers;
+use crate::readers::{Readers, Scanners};
 use crate::sql::Sql;
 use crate::tx::Tx;
 use crate::writer::{Answer, Setup, Stop, Work, Writer, WriterStats};
@@ -46,8 +45,7 @@ impl Manner {
 pub struct Database {
     writer: Writer<Calls>,
     readers: Readers,
-    scanners: Arc<Readers>,
-    scans: Arc<Semaphore>,
+    scanners: Scanners,
     path: PathBuf,
 }
 
@@ -70,8 +68,7 @@ impl Database {
         Ok(Self {
             writer,
             readers: Readers::open(&options.path, options.readers)?,
-            scanners: Arc::new(Readers::open(&options.path, options.scanners)?),
-            scans: Arc::new(Semaphore::new(options.scanners)),
+            scanners: Scanners::open(&options.path, options.scanners)?,
             path: options.path,
         })
     }
@@ -144,18 +141,7 @@ impl Database {
         label: &'static str,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let closed = || Stop::Closed.fault().to_error().during(label);
-        let permit = Arc::clone(&self.scans).acquire_owned().await.map_err(|_| closed())?;
-        let scanners = Arc::clone(&self.scanners);
-        let read = tokio::task::spawn_blocking(move || {
-            let found = scanners.snapshot(|tx| f(&mut Tx::again(tx)));
-            drop(permit);
-            found
-        });
-        match read.await {
-            Ok(found) => found.map_err(|e| e.during(label)),
-            Err(e) => Err(Error::internal("a read panicked").caused_by(e).during(label)),
-        }
+        self.scanners.snapshot(move |tx| f(&mut Tx::again(tx))).await.map_err(|e| e.during(label))
     }
 
     /// Reads at one instant on the calling thread: for look-ups of some microseconds, where changing threads would
@@ -290,6 +276,10 @@ impl Work for Calls {
     }
 
     fn rolled_back(&mut self, _: &Tx<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn last(&mut self, _: &Tx<'_>) -> Result<()> {
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
-use statehold_core::Result;
+use statehold_core::{Error, Result};
+use tokio::sync::Semaphore;
 
 use crate::classify::{error, fault};
 use crate::connect;
@@ -86,6 +87,47 @@ impl Drop for EndRead<'_> {
 
 fn execute(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql).and_then(|mut sql| sql.raw_execute()).map(drop).map_err(|e| error(&e))
+}
+
+/// A pool for reads that may take long: on threads that may block, no more at a time than there are connections.
+#[derive(Debug)]
+pub struct Scanners {
+    readers: Arc<Readers>,
+    free: Arc<Semaphore>,
+}
+
+impl Scanners {
+    /// Opens the connections.
+    ///
+    /// # Errors
+    /// As opening a database.
+    pub fn open(path: &Path, count: usize) -> Result<Self> {
+        Ok(Self { readers: Arc::new(Readers::open(path, count)?), free: Arc::new(Semaphore::new(count)) })
+    }
+
+    /// How many connections there are.
+    pub fn count(&self) -> usize {
+        self.readers.count()
+    }
+
+    /// Reads at one instant, as soon as a connection is free. Dropping the future lets the read run to its end.
+    ///
+    /// # Errors
+    /// What `f` met; `Internal` when it panicked.
+    pub async fn snapshot<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = Arc::clone(&self.free).acquire_owned().await;
+        let permit = permit.expect("the semaphore is never closed");
+        let readers = Arc::clone(&self.readers);
+        let read = tokio::task::spawn_blocking(move || {
+            let found = readers.snapshot(f);
+            drop(permit);
+            found
+        });
+        read.await.unwrap_or_else(|e| Err(Error::internal("a read panicked").caused_by(e)))
+    }
 }
 
 /// Ends a [`quick_check`] early.

@@ -58,6 +58,12 @@ impl<W: Work> Committer<W> {
                 self.shared.queue.stop(Stop::SyncFailed);
             }
         }
+        if self.shared.queue.stopped().is_none()
+            && let Err(fault) = self.within(Synchronous::Full, W::last)
+        {
+            tracing::error!(code = fault.code, "the database could not be closed in order");
+            self.shared.queue.stop(Stop::SyncFailed);
+        }
         let sound = self.shared.queue.stopped().is_none();
         self.checkpoints.close(&self.connection, sound);
     }
@@ -69,7 +75,7 @@ impl<W: Work> Committer<W> {
         }
         let fate = match self.shared.queue.stopped() {
             Some(stop) => Err(stop.fault()),
-            None => self.attempt(jobs, synchronous),
+            None => self.within(synchronous, |work, tx| work.run(tx, jobs)),
         };
         self.shared.transactions.fetch_add(1, Ordering::Relaxed);
         self.shared.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
@@ -90,7 +96,12 @@ impl<W: Work> Committer<W> {
         }
     }
 
-    fn attempt(&mut self, jobs: &mut [W::Job], synchronous: Synchronous) -> Result<(), Fault> {
+    /// One transaction, rolled back unless it ends well.
+    fn within(
+        &mut self,
+        synchronous: Synchronous,
+        run: impl FnOnce(&mut W, &Tx<'_>) -> statehold_core::Result<()>,
+    ) -> Result<(), Fault> {
         if self.set_to != synchronous {
             self.execute(synchronous.pragma())?;
             self.set_to = synchronous;
@@ -98,7 +109,7 @@ impl<W: Work> Committer<W> {
         self.execute("BEGIN IMMEDIATE")?;
         let tx = Tx::new(&self.connection);
         let work = &mut self.work;
-        let ran = catch_unwind(AssertUnwindSafe(|| work.run(&tx, jobs)));
+        let ran = catch_unwind(AssertUnwindSafe(|| run(work, &tx)));
         let done = match ran {
             Ok(Ok(())) if tx.is_gone() => Err(Fault::new(Kind::Internal, "the transaction ended by itself")),
             Ok(Ok(())) => self.commit(),

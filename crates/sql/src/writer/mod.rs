@@ -44,6 +44,12 @@ pub trait Work: Send + 'static {
     /// # Errors
     /// Stops all writes until the database is opened again.
     fn rolled_back(&mut self, tx: &Tx<'_>) -> Result<()>;
+
+    /// The last transaction of a writer that closes in order, always synced.
+    ///
+    /// # Errors
+    /// Rolls it back; the stop is then not in order.
+    fn last(&mut self, tx: &Tx<'_>) -> Result<()>;
 }
 
 /// How much a writer has done since it was started.

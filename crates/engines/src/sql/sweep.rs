@@ -1,0 +1,50 @@
+//! Removing what has expired, a bounded step at a time.
+
+use statehold_core::{Cx, PAGE_MAX, Result, Time};
+use statehold_sql::{Sql, Tx, Val};
+
+use super::memory::Memory;
+use super::open::EmbeddedEngine;
+use super::rows;
+
+static SWEEP: Sql = Sql::new(
+    "DELETE FROM items WHERE (space, bucket, partition, item) IN
+        (SELECT space, bucket, partition, item FROM items
+         WHERE space = $1 AND deadline_ms IS NOT NULL AND deadline_ms <= $2 AND item >= $3
+         ORDER BY deadline_ms LIMIT $4)",
+);
+
+impl EmbeddedEngine {
+    /// Removes up to `limit` (at most 1,000) expired items, soonest first, and says how many: fewer than asked for
+    /// says that nothing is left for now. In spaces that observe expiry only the contract's own receipts go; nothing
+    /// goes while a space is on the move.
+    ///
+    /// # Errors
+    /// As a commit.
+    pub async fn sweep(&self, limit: usize) -> Result<usize> {
+        let (limit, now) = (limit.clamp(1, PAGE_MAX), self.clock.now());
+        // Nothing is lost when a sweep is not synced: what is back is still expired.
+        let cx = Cx::new();
+        let swept = self.on_writer(&cx, true, move |tx, memory| sweep(tx, memory, limit, now).map(Ok));
+        self.named("sweep", swept.await)
+    }
+}
+
+fn sweep(tx: &Tx<'_>, memory: &Memory, limit: usize, now: Time) -> Result<usize> {
+    let (first, end) = statehold_core::ItemKey::items();
+    let mut swept = 0;
+    for kept in memory.spaces.values().filter(|kept| !kept.is_moving()) {
+        let from = if kept.traits.observes_expiry { end } else { first };
+        let wanted = [
+            Val::Int(kept.id),
+            Val::Int(rows::millis(now.millis())),
+            Val::from(from),
+            Val::Int((limit - swept) as i64),
+        ];
+        swept += tx.execute(&SWEEP, &wanted)?;
+        if swept >= limit {
+            break;
+        }
+    }
+    Ok(swept)
+}
