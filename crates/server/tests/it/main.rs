@@ -1,0 +1,11 @@
+//! The server as its clients meet it: real sockets, real requests, a data directory of its own for every test.
+
+mod access;
+mod connections;
+mod document;
+mod harness;
+mod hostile;
+mod input;
+mod observe;
+mod operations;
+mod stop;
