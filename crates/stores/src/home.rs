@@ -1,12 +1,13 @@
 //! Where a store keeps its items.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use statehold_core::{Clock, Engine, Partition, Place, Result, Space, Time};
 
 /// What every store is built on: an engine, the store's keyspace there, and the clock. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Home {
     /// The engine, or the placement that stands for several.
     pub engine: Arc<dyn Engine>,
@@ -33,5 +34,12 @@ impl Home {
     /// The present instant.
     pub fn now(&self) -> Time {
         self.clock.now()
+    }
+}
+
+/// Names the engine and says nothing of what it keeps.
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {}", self.space, self.engine.description().name)
     }
 }

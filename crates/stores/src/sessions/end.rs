@@ -90,7 +90,7 @@ impl Sessions {
     }
 
     /// Raises the owner's epoch.
-    async fn raise(
+    pub(super) async fn raise(
         &self,
         cx: &Cx,
         at: &Place,

@@ -27,6 +27,7 @@ mod token;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -62,7 +63,6 @@ pub const USER_AGENT_BYTES_MAX: usize = 512;
 pub const DEVICE_BYTES_MAX: usize = 200;
 
 /// The sessions of one namespace.
-#[derive(Debug)]
 pub struct Sessions {
     home: Home,
     keys: SessionKeys,
@@ -70,6 +70,12 @@ pub struct Sessions {
     limits: RwLock<Arc<limits::Policies>>,
     queue: Queue,
     meters: Meters,
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("home", &self.home).finish_non_exhaustive()
+    }
 }
 
 impl Sessions {

@@ -237,6 +237,8 @@ pub fn state(last_accessed_at: Time, deadline: Deadline, now: Time) -> SessionSt
 mod tests {
     use super::*;
 
+    type Case = (&'static str, fn(&mut KindPolicy, Duration), Duration, Duration);
+
     const HOUR: Duration = Duration::from_hours(1);
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -272,7 +274,6 @@ mod tests {
     #[test]
     fn every_bound_of_the_table_is_checked_at_both_ends() {
         let base = KindPolicy { lifetime_max: HOUR * 24 * 30, ..user() };
-        type Case = (&'static str, fn(&mut KindPolicy, Duration), Duration, Duration);
         let cases: [Case; 4] = [
             (
                 "max_lifetime",
