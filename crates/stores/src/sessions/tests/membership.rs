@@ -131,11 +131,11 @@ async fn f062_renewed_sessions_stay_listed_newest_first_without_tokens(bed: Bed)
     let expected: Vec<SessionId> = created.iter().rev().map(|created| created.session.id).collect();
     assert_eq!(bed.listed("a").await, expected);
     bed.clock.advance(MINUTE * 29 + SECOND * 59);
-    assert_eq!(bed.listed("a").await, expected[2..], "the ended ones are absent",);
+    assert_eq!(bed.listed("a").await, expected[2..], "the ended ones are absent");
 }
 
 async fn f062_an_owner_of_thousands_is_listed_whole(bed: Bed) {
-    let bed = bed.with(users(|user| user.concurrent_max = 0));
+    let bed = bed.with(&users(|user| user.concurrent_max = 0));
     for _ in 0..1_205 {
         bed.create("a").await;
     }
@@ -175,7 +175,7 @@ async fn f064_the_count_is_what_was_created_less_what_ended(bed: Bed) {
         random ^= random << 17;
         let owner = format!("owner-{}", random % 17);
         let kind = SessionKind::ALL[(random >> 8) as usize % 3];
-        if random >> 16 & 3 == 0 {
+        if (random >> 16).is_multiple_of(4) {
             if let Some((_, token)) = live.pop_first() {
                 let token: zeroize::Zeroizing<String> = token;
                 assert!(bed.sessions.revoke(&bed.cx, By::Token(&token), RevokeReason::User).await.unwrap());
@@ -225,7 +225,7 @@ async fn f069_the_sixth_login_evicts_the_oldest(bed: Bed) {
 }
 
 async fn f069_a_refusing_kind_refuses_and_changes_nothing(bed: Bed) {
-    let bed = bed.with(users(|user| (user.over, user.concurrent_max) = (Over::Refuse, 2)));
+    let bed = bed.with(&users(|user| (user.over, user.concurrent_max) = (Over::Refuse, 2)));
     let created = [bed.create("a").await, bed.create("a").await];
     let before = bed.items("a").await;
     let third = bed.sessions.create(&bed.cx, &user("a")).await;
@@ -236,7 +236,7 @@ async fn f069_a_refusing_kind_refuses_and_changes_nothing(bed: Bed) {
 }
 
 async fn f069_a_lowered_limit_ends_hundreds_at_the_next_login(bed: Bed) {
-    let bed = bed.with(users(|user| user.concurrent_max = 0));
+    let bed = bed.with(&users(|user| user.concurrent_max = 0));
     for _ in 0..300 {
         bed.create("a").await;
     }

@@ -44,12 +44,12 @@ impl Bed {
     }
 
     fn at(home: Home, clock: Arc<ManualClock>) -> Self {
-        let sessions = Arc::new(store(home.clone(), Policies::default()));
+        let sessions = Arc::new(store(home.clone(), &Policies::default()));
         Self { home, clock, sessions, cx: Cx::new() }
     }
 
     /// Other rules.
-    pub(super) fn with(mut self, policies: Policies) -> Self {
+    pub(super) fn with(mut self, policies: &Policies) -> Self {
         self.sessions = Arc::new(store(self.home.clone(), policies));
         self
     }
@@ -57,7 +57,7 @@ impl Bed {
     /// The same state behind another engine, seen by as many instances.
     pub(super) fn instances(&self, engine: Arc<dyn Engine>, count: usize) -> Vec<Arc<Sessions>> {
         let home = Home { engine, ..self.home.clone() };
-        (0..count).map(|_| Arc::new(store(home.clone(), self.sessions.policies()))).collect()
+        (0..count).map(|_| Arc::new(store(home.clone(), &self.sessions.policies()))).collect()
     }
 
     pub(super) async fn create(&self, owner: &str) -> Created {
@@ -91,8 +91,8 @@ impl Bed {
     }
 }
 
-pub(super) fn store(home: Home, policies: Policies) -> Sessions {
-    Sessions::new(home, SessionKeys::new(&[7; 32]), policies, limits::Policies::default())
+pub(super) fn store(home: Home, policies: &Policies) -> Sessions {
+    Sessions::new(home, SessionKeys::new(&[7; 32]), *policies, limits::Policies::default())
 }
 
 pub(super) fn id(text: &str) -> Id {

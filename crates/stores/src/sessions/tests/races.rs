@@ -255,7 +255,7 @@ async fn f069_parallel_logins_never_pass_the_limit(bed: Bed) {
 }
 
 async fn f070_parallel_logins_leave_one_per_platform(bed: Bed) {
-    let bed = bed.with(users(|user| user.one_per_platform = true));
+    let bed = bed.with(&users(|user| user.one_per_platform = true));
     never_but_when_broken(&bed, Fault::ForgetsChecks, async |bed, instances, round| {
         let owner = format!("owner-{round}");
         at_once(&instances, 16, |sessions, n| {
