@@ -287,8 +287,18 @@ pub struct Probe {
 /// Each bullet is a law of the same name, checked on every engine and every stack of layers.
 ///
 /// Every verb:
-/// - `basics.limits`: a request out of bounds is `Invalid` and changes nothing.
+/// - `bounds.served`: names, values, commits, fetches, lists and pages are served up to their stated bounds.
 /// - `errors.outcome`: every error says whether anything may have changed.
+/// - `errors.deadline`: where the deadline layer stands, a call whose time has run out is `Deadline`, and is not begun.
+///
+/// Over a restart, where the durability says so:
+/// - `restart.keeps`: everything acknowledged is there as it was, and nothing deleted is back.
+/// - `restart.whole`: a kill leaves every commit whole or not at all.
+/// - `restart.replay`: a commit sent again under its id still happens once.
+/// - `restart.fence`: controls and marks are kept.
+///
+/// Over any restart:
+/// - `restart.revision`: revisions go on growing; none is used again.
 #[async_trait]
 pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// What the engine says of itself.
@@ -297,6 +307,9 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Reads items of any partitions in one round trip, one answer per address in order.
     ///
     /// - `basics.round-trip`: what was put is read back to the byte, whatever the bytes.
+    /// - `basics.look-alikes`: names that look alike never meet, in partitions, items, receipts and spaces.
+    /// - `basics.many`: one answer per address in the order asked, repeated and absent ones too.
+    /// - `bounds.fetch`: too many addresses or an impossible name are `Invalid`.
     /// - `deadline.absent-at`: an item is absent from its deadline on, swept or not, and present before it.
     /// - `fence.read`: a fenced read is served by `Open` and `Sealed` buckets alone, else `Moved`.
     async fn fetch(&self, cx: &Cx, wanted: &[Address]) -> Result<Vec<Option<Item>>>;
@@ -307,10 +320,15 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// - `list.bounds`: a range holds exactly what its bounds and prefix say, expired items left out.
     /// - `list.pages`: an item present throughout is seen exactly once over pages taken by [`Range::after`].
     /// - `list.one-instant`: all ranges of one call see the same state.
+    /// - `list.window`: skip, limit, `more`, the count and the absence of values are exact.
+    /// - `bounds.list`: too many ranges, too large a page, too far a skip, or a space without order are `Invalid`.
     async fn list(&self, cx: &Cx, at: &Place, ranges: &[Range]) -> Result<Vec<Page>>;
 
     /// Changes one partition: all or nothing, one commit after another.
     ///
+    /// - `basics.outcomes`: the receipt says of each mutation what it did.
+    /// - `basics.counter`: a counter begins at 0, adds exactly, keeps its deadline and never leaves the range asked for.
+    /// - `bounds.commit`: a commit beyond a bound is `Invalid`, and nothing of it happens.
     /// - `checks.each`: a failed check refuses the commit, named with the present revision, and nothing happens.
     /// - `checks.atomic`: nothing of a refused commit is ever visible.
     /// - `checks.write-skew`: two commits that would each undo the other's check never both succeed.
@@ -318,17 +336,31 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// - `race.no-lost-update`: concurrent adds sum exactly; a chain of compare-and-set loses no step.
     /// - `race.no-revival`: a touch, or a put under `At`, never brings back what was deleted.
     /// - `revision.grows`: revisions grow in a partition, are unique in a bucket and are never reused.
+    /// - `revision.receipt`: everything a commit wrote bears its receipt's revision; nothing else does.
+    /// - `revision.not-reused`: no revision comes again, also not after deletion or expiry.
+    /// - `deadline.every-verb`: what has expired is absent for checks, mutations, lists, counts and scans alike.
+    /// - `deadline.observed`: where expiry is observed, an expired item is shown until it is reaped, and only then gone.
     /// - `deadline.touch`: a touch replaces the deadline of a live item alone.
     /// - `replay.same-id`: the same id and content answers the first receipt again; other content is `Invalid`.
+    /// - `replay.remembers`: an id is remembered for `commit_memory`, whatever became of what its commit changed.
+    /// - `replay.refused`: a refused commit leaves nothing behind; its id is free.
+    /// - `replay.at-once`: one commit sent many times at once happens once, with one receipt for all.
     /// - `take.reference`: every decision equals the reference algorithm on the same history.
     /// - `take.exact`: of any number of concurrent takes exactly the limit is admitted.
+    /// - `take.denied`: a denied take refuses the whole commit; every decision of it is told.
+    /// - `fence.roles`: only an `Open` bucket takes commits.
+    /// - `fence.floor`: every revision is greater than the control's floor, and of the control's term.
+    /// - `fence.time-floor`: no instant before the control's time floor judges an expiry.
     /// - `fence.epoch`: a commit at another epoch is `Moved` with the present one, and nothing happens.
     async fn commit(&self, cx: &Cx, at: &Place, commit: &Commit) -> Result<Receipt>;
 
     /// Walks whole buckets page by page.
     ///
     /// - `scan.complete`: what is present throughout is seen at least once beside writers.
+    /// - `scan.live`: the live view returns live items of the buckets asked for alone, and no receipts.
     /// - `scan.expired`: the expired view returns what is past its deadline, and nothing else.
+    /// - `scan.raw`: the raw view returns live and expired items, receipts, absence markers and marks.
+    /// - `bounds.scan`: no page size, too large a one, or a bucket that is not there are `Invalid`.
     async fn scan(&self, cx: &Cx, scan: &Scan) -> Result<ScanPage>;
 
     /// Asks how the engine is, without changing anything.

@@ -195,6 +195,7 @@ pub trait Movable: Engine {
     /// Up to `limit` marks of a kind, with the items' present states, read together.
     ///
     /// - `fence.marks`: a commit marks exactly what it changed, exactly while the control says so.
+    /// - `fence.mark-states`: each mark comes with what is kept of its item, deletions as absence markers.
     async fn marks(
         &self,
         cx: &Cx,
@@ -213,6 +214,9 @@ pub trait Movable: Engine {
     ///
     /// - `carry.exact`: revision, base, deadline, form and bytes arrive unchanged.
     /// - `carry.newer-wins`: an older state never replaces a newer one; equal revision with other content alarms.
+    /// - `carry.regressed`: proof of a write that the home lost is told, and replaces nothing.
+    /// - `carry.markers`: an absence marker removes the item, and no older state brings it back.
+    /// - `carry.continues`: once open, the bucket issues revisions above everything that was carried into it.
     /// - `carry.fenced`: refused (`Moved`) unless the bucket is `Following` at this epoch.
     async fn carry(
         &self,

@@ -79,6 +79,7 @@ pub trait Signals: Engine {
     /// Hears every announcement of one installation whose topic begins with `prefix`, from now on.
     ///
     /// - `announce.with-the-commit`: a message arrives for every commit that happened, and for no other.
+    /// - `announce.prefix`: exactly the topics that begin with the prefix are heard.
     /// - `announce.order`: messages of one partition arrive in the order of their revisions.
     /// - `announce.lagged`: a subscriber too slow for its bounded buffer hears how many it missed; commits never wait.
     async fn subscribe(&self, cx: &Cx, prefix: &Topic) -> Result<SignalStream>;

@@ -12,6 +12,7 @@ mod law;
 mod laws;
 mod plain;
 mod random;
+mod reference;
 mod rig;
 mod stack;
 

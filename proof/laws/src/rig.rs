@@ -1,6 +1,5 @@
 //! An engine under test, and the ground that a law stands on.
 
-use std::any::Any;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::breach::{Breach, LawResult, ensure, ensure_eq};
 use crate::law::Offer;
+use crate::plain::Shelf;
 use crate::stack::{Make, Parts};
 
 /// The deployment that the laws run in.
@@ -38,15 +38,15 @@ pub struct Site {
     pub directory: TempDir,
     /// The time.
     pub clock: Arc<statehold_core::ManualClock>,
-    /// What an engine without files keeps across its restarts.
-    pub shelf: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    /// What the plain engine keeps across its restarts.
+    pub(crate) shelf: Shelf,
     /// How the engine stopped last; none at its first start.
     pub stopped: Option<Restart>,
 }
 
 impl Site {
     fn new() -> Result<Self> {
-        Ok(Self { directory: directory()?, clock: Arc::default(), shelf: Mutex::default(), stopped: None })
+        Ok(Self { directory: directory()?, clock: Arc::default(), shelf: Shelf::default(), stopped: None })
     }
 
     /// What a start after a kill finds: the same files, copied at this moment.
@@ -57,7 +57,7 @@ impl Site {
         Ok(Self {
             directory: copy,
             clock: Arc::clone(&self.clock),
-            shelf: Mutex::new(self.shelf.lock().clone()),
+            shelf: Arc::new(Mutex::new(self.shelf.lock().clone())),
             stopped: Some(Restart::Killed),
         })
     }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use statehold_core::{Engine, Error, Movable, Result, Signals, Slot};
+use statehold_core::{Clock, Engine, Error, Movable, Result, Signals, Slot};
+use statehold_engines::memory::{MemoryConfig, MemoryEngine};
 
 use crate::broken::Habits;
 use crate::plain::{Plain, Sound};
@@ -81,7 +82,11 @@ impl fmt::Debug for Stack {
 
 /// Every stack that must keep the laws.
 pub fn stacks() -> Vec<Stack> {
-    Vec::new()
+    vec![Stack::new("memory", |site| Ok(Parts::bare(memory(site))))]
+}
+
+fn memory(site: &Site) -> Arc<MemoryEngine> {
+    MemoryEngine::new(MemoryConfig::default(), Arc::clone(&site.clock) as Arc<dyn Clock>)
 }
 
 /// The plainest engine that keeps every law: what the broken ones are made of.

@@ -48,6 +48,20 @@ macro_rules! broken {
 }
 pub(crate) use broken;
 
+/// Engines by what they do wrong: a type, and the habit it replaces.
+macro_rules! habits {
+    ($($(#[$doc:meta])* $name:ident { $($habit:item)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub(crate) struct $name;
+
+        impl $crate::broken::Habits for $name {
+            $($habit)+
+        }
+    )+};
+}
+pub(crate) use habits;
+
 /// How the plain engine does each thing. The default bodies are sound.
 pub(crate) trait Habits: fmt::Debug + Send + Sync + 'static {
     fn fetch(&self, plain: &Plain, cx: &Cx, wanted: &[Address]) -> Result<Vec<Option<Item>>> {
@@ -79,6 +93,11 @@ pub(crate) trait Habits: fmt::Debug + Send + Sync + 'static {
         next: &Control,
     ) -> Result<()> {
         plain.set_control_soundly(space, bucket, expect, next)
+    }
+
+    /// What the bounds say of a request.
+    fn bounded(&self, checked: Result<()>) -> Result<()> {
+        checked
     }
 
     /// Whether somebody else may come in between a decision and its writes.
@@ -127,8 +146,8 @@ pub(crate) trait Habits: fmt::Debug + Send + Sync + 'static {
     }
 
     /// What is kept of a state that was carried here.
-    fn carried(&self, state: &State) -> State {
-        state.clone()
+    fn carried(&self, state: &State) -> Option<State> {
+        Some(state.clone())
     }
 
     fn may_forget(&self, role: Option<Role>) -> bool {

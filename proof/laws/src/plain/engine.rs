@@ -48,7 +48,7 @@ impl Engine for Plain {
 impl Plain {
     /// Reads items, all at one instant.
     pub(crate) fn fetch_soundly(&self, cx: &Cx, wanted: &[Address]) -> Result<Vec<Option<Item>>> {
-        validate::fetch(wanted)?;
+        self.habits.bounded(validate::fetch(wanted))?;
         let mut world = self.world();
         wanted.iter().map(|address| self.item(&mut world, cx, address)).collect()
     }
@@ -73,7 +73,7 @@ impl Plain {
 
     /// Reads ranges of one partition, all at one instant.
     pub(crate) fn list_soundly(&self, cx: &Cx, at: &Place, ranges: &[Range]) -> Result<Vec<Page>> {
-        validate::list(&at.space, ranges)?;
+        self.habits.bounded(validate::list(&at.space, ranges))?;
         let mut world = self.world();
         let now = self.read_time(&mut world, cx, at)?;
         let bucket = world.bucket(&at.space, at.bucket);
@@ -82,7 +82,7 @@ impl Plain {
 
     /// Commits, all or nothing.
     pub(crate) fn commit_soundly(&self, at: &Place, commit: &Commit) -> Result<Receipt> {
-        validate::commit(commit, &at.space, self.description.value_bytes_max)?;
+        self.habits.bounded(validate::commit(commit, &at.space, self.description.value_bytes_max))?;
         let mut world = self.world();
         let (fence, decided) = self.decide(&mut world, at, commit)?;
         if self.habits.forgets_its_lock() {
@@ -149,21 +149,18 @@ impl Plain {
 
     /// Walks buckets in order, and each in the order of its keys.
     pub(crate) fn scan_soundly(&self, scan: &Scan) -> Result<ScanPage> {
-        validate::scan(scan)?;
-        let mut after = scan.cursor.as_ref().map(read_cursor).transpose()?;
+        self.habits.bounded(validate::scan(scan))?;
+        let after = scan.cursor.as_ref().map(read_cursor).transpose()?;
         let mut wanted: Vec<Bucket> =
             if scan.buckets.is_empty() { scan.space.all_buckets().collect() } else { scan.buckets.clone() };
         wanted.sort_unstable();
+        wanted.retain(|bucket| after.as_ref().is_none_or(|(reached, _)| bucket >= reached));
         let now = self.now();
         let mut world = self.world();
         let mut page = ScanPage::default();
         for bucket in wanted {
-            let from = match after.take() {
-                Some((reached, _)) if reached > bucket => {
-                    after = Some((reached, (Partition::new("-")?, ItemKey::item(&"".into()))));
-                    continue;
-                }
-                Some((reached, key)) if reached == bucket => Bound::Excluded(key),
+            let from = match &after {
+                Some((reached, key)) if *reached == bucket => Bound::Excluded(key.clone()),
                 _ => Bound::Unbounded,
             };
             let kept = world.bucket(&scan.space, bucket);
@@ -222,8 +219,8 @@ fn read_cursor(cursor: &ScanCursor) -> Result<(Bucket, Key)> {
     Ok((bucket, (partition, ItemKey::from_bytes(bytes)?)))
 }
 
-/// What a range holds.
-fn page(bucket: &KeptBucket, partition: &Partition, range: &Range, now: Time) -> Page {
+/// What a range holds at an instant.
+pub(crate) fn page(bucket: &KeptBucket, partition: &Partition, range: &Range, now: Time) -> Page {
     let inside = |item: &Item| {
         let from = match &range.from {
             Bound::Included(from) => item.id >= *from,
@@ -247,7 +244,9 @@ fn page(bucket: &KeptBucket, partition: &Partition, range: &Range, now: Time) ->
     let more = items.len() > range.limit;
     items.truncate(range.limit);
     if !range.values {
-        items.iter_mut().for_each(|item| item.value = Bytes::new());
+        for item in &mut items {
+            item.value = Bytes::new();
+        }
     }
     Page { items, more, count }
 }

@@ -12,12 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use statehold_core::{
     Clock, Cx, Description, Durability, EngineKind, Error, Guarantees, Kind, Replication, Result,
     VALUE_BYTES_MAX,
 };
 
+pub(crate) use engine::page;
 pub(crate) use signals::Heard;
 pub(crate) use world::{KeptBucket, Shelf, View, World};
 
@@ -47,10 +48,7 @@ pub(crate) struct Plain {
 impl Plain {
     /// Takes up what the shelf keeps, or begins with nothing.
     pub(crate) fn start(site: &Site, habits: Arc<dyn Habits>) -> Arc<Self> {
-        let mut shelf = site.shelf.lock();
-        let kept = shelf.take().and_then(|kept| kept.downcast::<Mutex<World>>().ok());
-        let world: Shelf = kept.unwrap_or_default();
-        *shelf = Some(Arc::clone(&world) as Arc<_>);
+        let world = Arc::clone(&site.shelf);
         if let Some(how) = site.stopped {
             habits.restarted(&mut world.lock(), how);
         }

@@ -91,7 +91,10 @@ impl Movable for Plain {
             let outcome = self.habits.carry_rule(kept.items.get(&key), &item.state);
             if outcome == CarryOutcome::Accepted {
                 kept.floor = kept.floor.max(item.state.revision);
-                kept.items.insert(key, self.habits.carried(&item.state));
+                match self.habits.carried(&item.state) {
+                    Some(state) => drop(kept.items.insert(key, state)),
+                    None => drop(kept.items.remove(&key)),
+                }
             }
             outcomes.push(outcome);
         }

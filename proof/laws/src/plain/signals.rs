@@ -36,11 +36,10 @@ async fn next(heard: &mut Receiver<Heard>, prefix: &Topic, habits: &dyn Habits) 
             Ok(Heard { topic, payload, revision }) if habits.hears(&topic, prefix) => {
                 return Some(Signal::Message { topic, payload, revision });
             }
-            Ok(_) => {}
             Err(RecvError::Lagged(missed)) if habits.says_what_was_missed() => {
                 return Some(Signal::Lagged(missed));
             }
-            Err(RecvError::Lagged(_)) => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return None,
         }
     }
