@@ -14,7 +14,7 @@ pub use statehold_sql::Synchronous;
 pub struct EmbeddedConfig {
     /// The engine's name in the configuration.
     pub name: Arc<str>,
-    /// The database file. Its directory is held by a lock; both are made where they are missing.
+    /// The database file. A lock beside it (`<file>-lock`) keeps other processes out; its directory is made where it is missing.
     pub path: PathBuf,
     /// When a commit counts as done.
     pub synchronous: Synchronous,

@@ -1,4 +1,4 @@
-//! One process per directory.
+//! One process per database file.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -7,24 +7,31 @@ use std::path::Path;
 
 use statehold_core::{Error, Kind, Result};
 
-/// Holds a directory until it is dropped, or its process ends in whatever way.
+/// Holds a database file until it is dropped, or its process ends in whatever way.
 #[derive(Debug)]
-pub(super) struct DirectoryLock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(super) struct DatabaseLock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
-impl DirectoryLock {
-    /// Takes the lock of a directory, making the directory where it is missing.
-    pub(super) fn take(directory: &Path) -> Result<Self> {
-        let named = |message: &str| format!("the directory `{}` {message}", directory.display());
+impl DatabaseLock {
+    /// Takes the lock beside a database file (`<file>-lock`), making its directory where it is missing.
+    pub(super) fn take(database: &Path) -> Result<Self> {
+        let named = |message: &str| format!("the database `{}` {message}", database.display());
         let refused =
             |cause: std::io::Error| Error::new(Kind::Refused, named("cannot be used")).caused_by(cause);
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;
+        let directory = database.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let mut name = database.as_os_str().to_owned();
+        name.push("-lock");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory.unwrap_or(Path::new(".")))
+            .map_err(refused)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(directory.join("lock"))
+            .open(name)
             .map_err(refused)?;
         match file.try_lock() {
             Ok(()) => {}

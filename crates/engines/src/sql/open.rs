@@ -1,6 +1,5 @@
 //! Start and stop.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -13,7 +12,7 @@ use statehold_sql::{
 
 use super::config::EmbeddedConfig;
 use super::history::{History, Noted};
-use super::lock::DirectoryLock;
+use super::lock::DatabaseLock;
 use super::memory::{Directory, Memory};
 use super::schema::STEPS;
 use super::writer::{Rules, Scribe};
@@ -40,7 +39,7 @@ pub struct EmbeddedEngine {
     noted: Noted,
     check: Mutex<Option<JoinHandle<()>>>,
     interrupt: Interrupt,
-    lock: Mutex<Option<DirectoryLock>>,
+    lock: Mutex<Option<DatabaseLock>>,
 }
 
 impl EmbeddedEngine {
@@ -59,8 +58,7 @@ impl EmbeddedEngine {
 
     fn start(config: EmbeddedConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         config.check()?;
-        let directory = config.path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        let lock = DirectoryLock::take(directory.unwrap_or(Path::new(".")))?;
+        let lock = DatabaseLock::take(&config.path)?;
         let setup = Setup::open(&Options {
             synchronous: config.synchronous,
             readers: config.readers,

@@ -302,7 +302,7 @@ async fn a_corrupt_file_is_refused_at_start_or_found_in_the_background() {
 }
 
 #[tokio::test]
-async fn a_directory_is_held_by_one_engine_and_its_files_are_private() {
+async fn a_database_is_held_by_one_engine_and_its_files_are_private() {
     let ground = Ground::new();
     let engine = ground.open();
     let refused = ground.open_as(ground.config()).unwrap_err();
@@ -312,7 +312,8 @@ async fn a_directory_is_held_by_one_engine_and_its_files_are_private() {
         text.contains(data.to_str().unwrap()) && text.contains(&std::process::id().to_string()),
         "{text}"
     );
-    for (name, mode) in [("", 0o700), ("lock", 0o600), ("state.db", 0o600), ("state.db-wal", 0o600)] {
+    for (name, mode) in [("", 0o700), ("state.db-lock", 0o600), ("state.db", 0o600), ("state.db-wal", 0o600)]
+    {
         assert_eq!(fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777, mode, "{name}");
     }
     engine.close();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use statehold_core::{Result, Time};
-use statehold_sql::Sql;
+use statehold_core::{Error, Result, Time};
+use statehold_sql::{Row, Sql};
 
 use super::ControlTables;
 use super::rows::{count, micros, time};
@@ -12,7 +12,8 @@ static NOTE: Sql = Sql::new(
     "INSERT INTO job_runs VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 IS NULL THEN $2 END, 1) \
      ON CONFLICT (job) DO UPDATE SET started_at = excluded.started_at, duration_us = excluded.duration_us, \
      items = excluded.items, trouble = excluded.trouble, \
-     succeeded_at = coalesce(excluded.succeeded_at, succeeded_at), runs = runs + 1",
+     succeeded_at = coalesce(excluded.succeeded_at, succeeded_at), runs = runs + 1 \
+     RETURNING job, started_at, duration_us, items, trouble, succeeded_at, runs",
 );
 static ALL: Sql = Sql::new(
     "SELECT job, started_at, duration_us, items, trouble, succeeded_at, runs FROM job_runs ORDER BY job",
@@ -38,7 +39,7 @@ pub struct JobRun {
 }
 
 impl ControlTables {
-    /// Notes the end of a run.
+    /// Notes the end of a run, and answers what is now known of the job.
     pub async fn note_job_run(
         &self,
         job: &str,
@@ -46,29 +47,31 @@ impl ControlTables {
         duration: Duration,
         items: u64,
         trouble: Option<&str>,
-    ) -> Result<()> {
+    ) -> Result<JobRun> {
         let duration_us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         let items = i64::try_from(items).unwrap_or(i64::MAX);
         let parameters = [job.into(), micros(started_at), duration_us.into(), items.into(), trouble.into()];
-        self.db.write("jobs.note", move |tx| tx.execute(&NOTE, &parameters).map(drop)).await
+        self.db
+            .write("jobs.note", move |tx| {
+                tx.query_row(&NOTE, &parameters, read)?.ok_or_else(|| Error::internal("a run was not noted"))
+            })
+            .await
     }
 
     /// The last run of every job that ever ran.
     pub async fn job_runs(&self) -> Result<Vec<JobRun>> {
-        self.db
-            .read("jobs.all", |tx| {
-                tx.query(&ALL, &[], |row| {
-                    Ok(JobRun {
-                        job: row.text(0)?.to_owned(),
-                        started_at: time(row.int(1)?),
-                        duration: Duration::from_micros(count(row.int(2)?)?),
-                        items: count(row.int(3)?)?,
-                        trouble: row.opt_text(4)?.map(str::to_owned),
-                        succeeded_at: row.opt_int(5)?.map(time),
-                        runs: count(row.int(6)?)?,
-                    })
-                })
-            })
-            .await
+        self.db.read("jobs.all", |tx| tx.query(&ALL, &[], read)).await
     }
+}
+
+fn read(row: &Row<'_>) -> Result<JobRun> {
+    Ok(JobRun {
+        job: row.text(0)?.to_owned(),
+        started_at: time(row.int(1)?),
+        duration: Duration::from_micros(count(row.int(2)?)?),
+        items: count(row.int(3)?)?,
+        trouble: row.opt_text(4)?.map(str::to_owned),
+        succeeded_at: row.opt_int(5)?.map(time),
+        runs: count(row.int(6)?)?,
+    })
 }

@@ -94,6 +94,11 @@ impl ControlTables {
         self.installation.created_at
     }
 
+    /// The last schema step that was applied to the record database.
+    pub async fn schema_version(&self) -> Result<u64> {
+        self.db.read("schema.version", |tx| rows::schema_version(tx)).await
+    }
+
     /// Reads keys and namespaces again, if another process has changed them; says whether it had.
     pub async fn refresh(&self) -> Result<bool> {
         let present = self.db.read_inline("installation.version", |tx| rows::installation(tx))?.version;

@@ -7,6 +7,7 @@ static INSTALLATION: Sql = Sql::new("SELECT owner, created_at, term, version FRO
 static INSTALL: Sql =
     Sql::new("INSERT INTO installation VALUES (1, $1, $2, 0, 0) ON CONFLICT (only) DO NOTHING");
 static RAISE_VERSION: Sql = Sql::new("UPDATE installation SET version = version + 1");
+static SCHEMA_VERSION: Sql = Sql::new("SELECT coalesce(max(version), 0) FROM schema_migrations");
 static SET_TERM: Sql = Sql::new("UPDATE installation SET term = $1");
 
 /// The installation's only row.
@@ -41,6 +42,11 @@ pub(super) fn install(tx: &Tx<'_>, owner: Owner, now: Time) -> Result<bool> {
 
 pub(super) fn raise_version(tx: &Tx<'_>) -> Result<()> {
     tx.execute(&RAISE_VERSION, &[]).map(drop)
+}
+
+/// The last schema step that was applied.
+pub(super) fn schema_version(tx: &Tx<'_>) -> Result<u64> {
+    tx.query_row(&SCHEMA_VERSION, &[], |row| row.int(0))?.map_or(Ok(0), count)
 }
 
 /// Draws a term above every one drawn before and above `floor`.
