@@ -79,6 +79,11 @@ impl Stack {
     pub fn engine(&self) -> Arc<dyn Engine> {
         Arc::clone(&self.engine)
     }
+
+    /// The slots of the layers, outermost first.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
 }
 
 impl fmt::Display for Stack {

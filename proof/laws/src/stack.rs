@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use statehold_core::{Clock, Engine, Error, Movable, Result, Signals, Slot};
+use statehold_core::{Clock, Engine, Error, Movable, Result, Signals, Slot, StackBuilder};
 use statehold_engines::memory::{MemoryConfig, MemoryEngine};
+use statehold_engines::sql::{EmbeddedConfig, EmbeddedEngine, Synchronous};
+use statehold_layers::{DeadlineLayer, MetricsLayer};
 
 use crate::broken::Habits;
 use crate::plain::{Plain, Sound};
@@ -82,11 +85,49 @@ impl fmt::Debug for Stack {
 
 /// Every stack that must keep the laws.
 pub fn stacks() -> Vec<Stack> {
-    vec![Stack::new("memory", |site| Ok(Parts::bare(memory(site))))]
+    vec![
+        Stack::new("memory", memory),
+        Stack::new("embedded", |site| embedded(site, Synchronous::Full)),
+        Stack::new("embedded, normal", |site| embedded(site, Synchronous::Normal)),
+        Stack::new("metrics > memory", |site| layered(memory(site)?, |stack| stack.layer(MetricsLayer))),
+        Stack::new("deadline > memory", |site| layered(memory(site)?, |stack| stack.layer(deadline()))),
+        Stack::new("production > memory", |site| layered(memory(site)?, production)),
+        Stack::new("production > embedded", |site| layered(embedded(site, Synchronous::Full)?, production)),
+    ]
 }
 
-fn memory(site: &Site) -> Arc<MemoryEngine> {
-    MemoryEngine::new(MemoryConfig::default(), Arc::clone(&site.clock) as Arc<dyn Clock>)
+fn memory(site: &Site) -> Result<Parts> {
+    Ok(Parts::bare(MemoryEngine::new(MemoryConfig::default(), Arc::clone(&site.clock) as Arc<dyn Clock>)))
+}
+
+fn embedded(site: &Site, synchronous: Synchronous) -> Result<Parts> {
+    let config = EmbeddedConfig {
+        synchronous,
+        ..EmbeddedConfig::at("embedded", site.directory.path().join("state.db"))
+    };
+    let engine = EmbeddedEngine::open(config, Arc::clone(&site.clock) as Arc<dyn Clock>)?;
+    let closing = Arc::clone(&engine);
+    let close: Close = Box::new(move || {
+        closing.close();
+        Box::pin(std::future::ready(Ok(())))
+    });
+    Ok(Parts { close: Some(close), ..Parts::bare(engine) })
+}
+
+/// The layers that the front door puts around every engine.
+fn production(stack: StackBuilder) -> StackBuilder {
+    stack.layer(MetricsLayer).layer(deadline())
+}
+
+/// Longer than any call of a law takes.
+fn deadline() -> DeadlineLayer {
+    DeadlineLayer::new(Duration::from_mins(1))
+}
+
+/// The same engine with layers around it.
+fn layered(parts: Parts, layers: impl FnOnce(StackBuilder) -> StackBuilder) -> Result<Parts> {
+    let stack = layers(StackBuilder::new(Arc::clone(&parts.engine))).build()?;
+    Ok(Parts { engine: stack.engine(), slots: stack.slots().to_vec(), ..parts })
 }
 
 /// The plainest engine that keeps every law: what the broken ones are made of.

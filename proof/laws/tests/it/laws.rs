@@ -93,6 +93,12 @@ mod broken {
 }
 on_stack!(plain, statehold_laws::plain());
 on_stack!(memory, super::super::stack("memory"));
+on_stack!(embedded, super::super::stack("embedded"));
+on_stack!(embedded_normal, super::super::stack("embedded, normal"));
+on_stack!(metrics_memory, super::super::stack("metrics > memory"));
+on_stack!(deadline_memory, super::super::stack("deadline > memory"));
+on_stack!(production_memory, super::super::stack("production > memory"));
+on_stack!(production_embedded, super::super::stack("production > embedded"));
 
 #[test]
 fn f299_every_law_is_run_on_every_stack() {
