@@ -42,7 +42,7 @@ pub use classify::{Constraint, Fault, SqliteCode, constraint};
 pub use connect::{Options, Synchronous};
 pub use database::{Database, Manner};
 pub use migrate::{Schema, Step, Transact, migrate, schema};
-pub use readers::{Interrupt, Readers, Scanners, Soundness, quick_check};
+pub use readers::{Interrupt, Readers, Scanners, Soundness, integrity_check, quick_check};
 pub use sql::Sql;
 pub use tx::{Prepared, Row, Tx};
 pub use value::Val;

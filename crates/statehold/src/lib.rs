@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 mod directory;
+pub mod doctor;
 mod engines;
 mod fault;
 pub mod health;

@@ -29,7 +29,7 @@ pub use self::keys::{
     LIFETIME_DEFAULT, LIFETIME_MAX, LIST_MAX, NAME_BYTES_MAX, NewKey, OVERLAP_DEFAULT, OVERLAP_MAX,
 };
 pub use self::namespaces::{NAMESPACE_DEFAULT, NAMESPACE_GRACE, NAMESPACES_MAX, NamespaceRow};
-pub use self::placements::{Placement, TERMS_SKIPPED};
+pub use self::placements::{Placement, TERMS_SKIPPED, read_placements};
 pub use self::scopes::{Scope, ScopeSet};
 
 /// The schema steps of the record database.

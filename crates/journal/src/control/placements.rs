@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use statehold_core::{Epoch, Error, Namespace, Owner, Result, Space, StoreName, Term, Traits};
-use statehold_sql::{Row, Sql, Tx, Val};
+use statehold_sql::{Database, Row, Sql, Tx, Val};
 
 use super::ControlTables;
 use super::rows::{count, draw_term, installation, micros, raise_term};
@@ -145,6 +145,14 @@ impl ControlTables {
         let parameters = [engine.into(), opens.into(), micros(self.clock.now())];
         self.db.write("opens.note", move |tx| tx.execute(&NOTE_OPENS, &parameters).map(drop)).await
     }
+}
+
+/// Every space's home in a record database that is not otherwise opened, for looking it over.
+///
+/// # Errors
+/// What the database answers.
+pub fn read_placements(db: &Database) -> Result<Vec<Placement>> {
+    db.read_inline("placements.look", |tx| tx.query(&ALL, &[], read))
 }
 
 fn find(tx: &Tx<'_>, space: &Val) -> Result<Option<Placement>> {

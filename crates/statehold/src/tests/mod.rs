@@ -1,5 +1,7 @@
 //! The whole system over real directories.
 
+mod doctor;
+mod reload;
 mod start;
 
 use std::path::Path;

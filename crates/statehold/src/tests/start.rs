@@ -37,7 +37,7 @@ async fn a_fresh_directory_serves_and_everything_in_it_is_private() {
 async fn what_was_written_is_there_after_a_restart_and_secrets_are_reused() {
     let directory = tempfile::tempdir().unwrap();
     let hold = open(directory.path()).await;
-    set(&*hold.cache(&default()).await.unwrap(), "colour", "\"red\"").await;
+    set(&hold.cache(&default()).await.unwrap(), "colour", "\"red\"").await;
     let sessions = hold.sessions(&default()).await.unwrap();
     let owner = Id::new("ann").unwrap();
     let created =
@@ -50,7 +50,7 @@ async fn what_was_written_is_there_after_a_restart_and_secrets_are_reused() {
     let hold = open(directory.path()).await;
     assert!(!hold.operator_key_written());
     assert!(hold.control().verify_key(operator.trim(), None).is_ok());
-    assert_eq!(get(&*hold.cache(&default()).await.unwrap(), "colour").await.as_deref(), Some("\"red\""));
+    assert_eq!(get(&hold.cache(&default()).await.unwrap(), "colour").await.as_deref(), Some("\"red\""));
     let sessions = hold.sessions(&default()).await.unwrap();
     let listed = sessions.list(&Cx::new(), SessionKind::User, &owner).await.unwrap();
     assert_eq!(listed.len(), 1);
@@ -77,8 +77,8 @@ async fn a_namespace_that_is_not_there_is_not_found() {
     let shop = Namespace::new("shop").unwrap();
     assert_eq!(hold.cache(&shop).await.unwrap_err().kind(), Kind::NotFound);
     hold.control().create_namespace(&shop).await.unwrap();
-    set(&*hold.cache(&shop).await.unwrap(), "a", "1").await;
-    assert_eq!(get(&*hold.cache(&default()).await.unwrap(), "a").await, None);
+    set(&hold.cache(&shop).await.unwrap(), "a", "1").await;
+    assert_eq!(get(&hold.cache(&default()).await.unwrap(), "a").await, None);
     hold.control().delete_namespace(&shop).await.unwrap();
     assert_eq!(hold.cache(&shop).await.unwrap_err().kind(), Kind::NotFound);
     hold.close().await;
@@ -129,12 +129,12 @@ async fn f264_the_mode_follows_the_homes() {
 async fn the_placement_holds_where_the_configuration_differs() {
     let directory = tempfile::tempdir().unwrap();
     let hold = open(directory.path()).await;
-    set(&*hold.cache(&default()).await.unwrap(), "a", "1").await;
+    set(&hold.cache(&default()).await.unwrap(), "a", "1").await;
     hold.close().await;
     drop(hold);
     let keys = [("engines.fast.kind", "memory"), ("stores.cache.engine", "fast")];
     let hold = open_with(directory.path(), &keys, &Arc::default()).await.unwrap();
-    assert_eq!(get(&*hold.cache(&default()).await.unwrap(), "a").await.as_deref(), Some("1"));
+    assert_eq!(get(&hold.cache(&default()).await.unwrap(), "a").await.as_deref(), Some("1"));
     let differs: Vec<_> = hold.warnings().into_iter().filter(|w| w.code == "placement_differs").collect();
     assert_eq!(differs.len(), 1, "{differs:?}");
     assert!(
@@ -147,18 +147,6 @@ async fn the_placement_holds_where_the_configuration_differs() {
     );
     hold.close().await;
     drop(hold);
-
-    let other = [
-        ("engines.other.kind", "memory"),
-        ("stores.cache.engine", "other"),
-        ("stores.sessions.engine", "other"),
-        ("stores.limits.engine", "other"),
-    ];
-    let hold = open_with(directory.path(), &other, &Arc::default()).await;
-    if let Ok(hold) = hold {
-        // The default engine `main` is there whenever it is named by nothing else.
-        hold.close().await;
-    }
 }
 
 #[tokio::test]
@@ -219,7 +207,7 @@ async fn draining_is_not_ready_and_closing_is_final() {
     hold.drain();
     assert_eq!(hold.health().phase(), Phase::Draining);
     assert!(!hold.health().ready().await.serves());
-    set(&*cache, "late", "1").await;
+    set(&cache, "late", "1").await;
     hold.close().await;
     assert!(cache.get(&Cx::new(), &key("late")).await.is_err());
 }
@@ -256,6 +244,6 @@ async fn a_deleted_namespace_is_emptied_after_its_grace() {
     clock.advance(statehold_journal::control::NAMESPACE_GRACE);
     assert_eq!(hold.jobs().run("namespaces").await.unwrap().items, 1);
     hold.control().create_namespace(&shop).await.unwrap();
-    assert_eq!(get(&*hold.cache(&shop).await.unwrap(), "a").await, None);
+    assert_eq!(get(&hold.cache(&shop).await.unwrap(), "a").await, None);
     hold.close().await;
 }
