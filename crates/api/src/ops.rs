@@ -18,17 +18,6 @@ pub enum HealthStatus {
     Unhealthy,
 }
 
-impl HealthStatus {
-    /// The status as it travels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "Healthy",
-            Self::Degraded => "Degraded",
-            Self::Unhealthy => "Unhealthy",
-        }
-    }
-}
-
 /// Health in one word: what everyone may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthWord {
@@ -36,20 +25,25 @@ pub struct HealthWord {
     pub status: HealthStatus,
 }
 
-/// Health in detail.
+/// Health; everything but `status` only for those who may see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HealthReport {
     /// The worst of all checks.
     pub status: HealthStatus,
     /// The version that runs.
-    pub version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// When the checks were made.
-    pub time: Ts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Ts>,
     /// How long they took, in milliseconds.
-    pub duration_ms: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<f64>,
     /// Features by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub features: BTreeMap<String, bool>,
     /// Checks by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub checks: BTreeMap<String, HealthCheck>,
 }
 
@@ -58,7 +52,7 @@ pub struct HealthReport {
 pub struct HealthCheck {
     /// How well it is.
     pub status: HealthStatus,
-    /// What it looks at.
+    /// What it looks at, or what is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// What it saw.
@@ -66,15 +60,78 @@ pub struct HealthCheck {
     pub data: serde_json::Map<String, serde_json::Value>,
 }
 
+/// The running installation in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StatusReport {
+    /// The version that runs.
+    pub version: String,
+    /// How strict it is: `development` or `production`.
+    pub profile: String,
+    /// When it was started.
+    pub started_at: Ts,
+    /// Namespaces that serve.
+    pub namespace_count: u64,
+    /// Features by name.
+    pub features: BTreeMap<String, bool>,
+    /// Where every store is; one whose spaces are at several engines is named once for each.
+    pub stores: Vec<StoreHome>,
+    /// What an operator should know.
+    pub warnings: Vec<StatusWarning>,
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoreHome {
+    /// The store.
+    pub store: String,
+    /// The engine's name.
+    pub engine: String,
+    /// The engine's kind.
+    pub kind: String,
+    /// A process that ends loses nothing.
+    pub durable: bool,
+    /// Several processes see one state.
+    pub distributed: bool,
+}
+
+/// Something an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StatusWarning {
+    /// A stable word.
+    pub code: String,
+    /// One sentence.
+    pub text: String,
+}
+
+/// A background job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobView {
+    /// The job's name.
+    pub job: String,
+    /// How often it runs, in seconds.
+    pub every_seconds: u64,
+    /// Whether it should have run and has not.
+    pub late: bool,
+    /// Its last run; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<JobRun>,
+}
+
 /// What one run of a job did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobRun {
-    /// The job's name.
-    pub job: String,
-    /// When it started.
+    /// When it began.
     pub started_at: Ts,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// How many items it removed.
-    pub removed: u64,
+    /// How many items it dealt with: for the sweep, those it removed.
+    pub items: u64,
+    /// What stopped it; absent where it did all its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// When the last run that did all its work began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded_at: Option<Ts>,
+    /// Runs since the installation was made.
+    pub runs: u64,
 }

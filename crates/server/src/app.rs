@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
-use statehold_journal::control::ControlTables;
+use statehold::Statehold;
+use statehold::telemetry::Metrics;
 use tokio_util::task::TaskTracker;
 
 use crate::meters::HttpMeters;
@@ -16,7 +17,8 @@ pub(crate) struct AppState(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    control: Arc<ControlTables>,
+    hold: Statehold,
+    metrics: Option<Metrics>,
     settings: Settings,
     phase: AtomicU8,
     changes: TaskTracker,
@@ -38,13 +40,15 @@ pub(crate) enum Phase {
 
 impl AppState {
     pub(crate) fn new(
-        control: Arc<ControlTables>,
+        hold: Statehold,
+        metrics: Option<Metrics>,
         settings: Settings,
         meters: HttpMeters,
         document: Bytes,
     ) -> Self {
         Self(Arc::new(Inner {
-            control,
+            hold,
+            metrics,
             settings,
             phase: AtomicU8::new(Phase::Serving as u8),
             changes: TaskTracker::new(),
@@ -53,9 +57,14 @@ impl AppState {
         }))
     }
 
-    /// Namespaces and API keys.
-    pub(crate) fn control(&self) -> &ControlTables {
-        &self.0.control
+    /// The running system: stores, control tables, health, jobs.
+    pub(crate) fn hold(&self) -> &Statehold {
+        &self.0.hold
+    }
+
+    /// The metrics of the process; none when they are not collected.
+    pub(crate) fn metrics(&self) -> Option<&Metrics> {
+        self.0.metrics.as_ref()
     }
 
     /// The settings.

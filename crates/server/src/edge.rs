@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::header::{CACHE_CONTROL, CONNECTION, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -154,7 +154,7 @@ impl Seen {
     fn finish(&self, state: &AppState, mut response: Response) -> Response {
         let problem = match response.extensions_mut().remove::<Problem>() {
             Some(problem) => Some(problem),
-            None => foreign(response.status()),
+            None => foreign(&response),
         };
         let code = problem.as_ref().map(Problem::code);
         if let Some(problem) = problem {
@@ -207,8 +207,12 @@ impl Seen {
 }
 
 /// Replies that no route of ours made: axum's own refusals.
-fn foreign(status: StatusCode) -> Option<Problem> {
-    match status.as_u16() {
+fn foreign(response: &Response) -> Option<Problem> {
+    // What a route has said in JSON is meant, such as health that is not well.
+    if response.headers().get(CONTENT_TYPE).is_some_and(|media| media == "application/json") {
+        return None;
+    }
+    match response.status().as_u16() {
         404 => Some(Problem::new(Code::RouteNotFound)),
         405 => Some(Problem::new(Code::MethodNotAllowed)),
         413 => Some(Problem::new(Code::BodyTooLarge)),

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use statehold_journal::control::ControlTables;
+use statehold::Statehold;
+use statehold::telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -90,17 +91,22 @@ impl Remote {
 }
 
 impl Server {
-    /// Listens on every address of the settings.
+    /// Listens on every address of the settings. `metrics` are what `/metrics` shows; they must have been installed
+    /// before.
     ///
     /// # Errors
     /// When an address is taken or not ours, or TLS cannot be set up.
-    pub async fn bind(control: Arc<ControlTables>, settings: Settings) -> Result<Self, StartError> {
+    pub async fn bind(
+        hold: Statehold,
+        metrics: Option<Metrics>,
+        settings: Settings,
+    ) -> Result<Self, StartError> {
         let tls =
             settings.server.tls.clone().map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
         let (api, document) = routes::api().split_for_parts();
         let meters = HttpMeters::new(document.paths.paths.keys().map(String::as_str));
         let document = routes::finish(&document).to_string().into();
-        let state = AppState::new(control, settings, meters, document);
+        let state = AppState::new(hold, metrics, settings, meters, document);
         let mut server = Self {
             acceptors: Vec::new(),
             addresses: Vec::new(),
@@ -171,6 +177,7 @@ impl Server {
         told(&mut orders, Order::Stop).await;
         let delay = self.state.settings().server.drain_delay;
         info!(event = "draining", delay_ms = delay.as_millis() as u64, "readiness says no from now on");
+        self.state.hold().drain();
         self.state.enter(Phase::Draining);
         let _ = tokio::time::timeout(delay, told(&mut orders, Order::StopNow)).await;
         self.state.enter(Phase::Stopping);

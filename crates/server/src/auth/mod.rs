@@ -1,11 +1,12 @@
 //! Who calls: API keys, the namespace they choose, the address they come from.
 
 mod address;
+mod attempts;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
@@ -97,10 +98,28 @@ impl FromRequestParts<AppState> for Operator {
             return Err(Problem::field(Code::TokenInQuery, "", detail));
         }
         let address = address::client(parts, &state.settings().server.trusted_proxies);
-        let key = bearer(&parts.headers)
-            .and_then(|text| state.control().verify_key(text, address).map_err(refused))?;
-        Span::current().record("principal", key.id.as_str());
-        Ok(Self { key, address })
+        let verified = bearer(&parts.headers)
+            .and_then(|text| state.hold().control().verify_key(text, address).map_err(refused));
+        match verified {
+            Ok(key) => {
+                Span::current().record("principal", key.id.as_str());
+                Ok(Self { key, address })
+            }
+            Err(refusal) => Err(attempts::charge(state, address, refusal).await),
+        }
+    }
+}
+
+impl OptionalFromRequestParts<AppState> for Operator {
+    type Rejection = Problem;
+
+    /// None when no credentials are sent; wrong ones are refused all the same.
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, Problem> {
+        if parts.headers.contains_key(AUTHORIZATION) {
+            <Self as FromRequestParts<AppState>>::from_request_parts(parts, state).await.map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -108,9 +127,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let operator = Operator::from_request_parts(parts, state).await?;
+        let operator = <Operator as FromRequestParts<AppState>>::from_request_parts(parts, state).await?;
         let namespace = choose(&operator.key.namespaces, &parts.headers)?;
-        if !state.control().serves_namespace(&namespace) {
+        if !state.hold().control().serves_namespace(&namespace) {
             return Err(Problem::new(Code::NamespaceForbidden).detail("there is no such namespace"));
         }
         Span::current().record("namespace", namespace.as_str());

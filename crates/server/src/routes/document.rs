@@ -55,6 +55,10 @@ pub(crate) fn finish(document: &utoipa::openapi::OpenApi) -> Value {
 }
 
 fn complete(operation: &mut Map<String, Value>) {
+    // Handlers are named within their file; a document needs names of its own.
+    if let (Some(tag), Some(id)) = (operation["tags"][0].as_str(), operation["operationId"].as_str()) {
+        operation.insert("operationId".to_owned(), format!("{tag}_{id}").into());
+    }
     let public = operation.contains_key("security");
     if !public {
         operation.insert("security".to_owned(), json!([{"key": []}]));

@@ -33,7 +33,7 @@ async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Key>>, Problem> {
     operator.require(Scope::OpsAdmin)?;
-    let keys = state.control().keys();
+    let keys = state.hold().control().keys();
     let place = |key: &ApiKey| (key.created_at.micros(), key.id.as_str().to_owned());
     cursor::page(&query, "keys", keys, place, shown).map(Json)
 }
@@ -48,7 +48,7 @@ async fn create(
 ) -> Result<(StatusCode, Json<KeyWithSecret>), Problem> {
     operator.require(Scope::OpsAdmin)?;
     let new = new_key(wanted, operator.key_id())?;
-    let issued = state.control().create_key(new).await?;
+    let issued = state.hold().control().create_key(new).await?;
     Ok((StatusCode::CREATED, Json(with_secret(&issued))))
 }
 
@@ -61,7 +61,7 @@ async fn revoke(
     Path(id): Path<String>,
 ) -> Result<Json<KeyRevoked>, Problem> {
     operator.require(Scope::OpsAdmin)?;
-    let revoked = state.control().revoke_key(&key_id(&id)?).await?;
+    let revoked = state.hold().control().revoke_key(&key_id(&id)?).await?;
     Ok(Json(KeyRevoked { revoked }))
 }
 
@@ -77,7 +77,7 @@ async fn rotate(
 ) -> Result<Json<KeyWithSecret>, Problem> {
     operator.require(Scope::OpsAdmin)?;
     let overlap = wanted.overlap.map_or(OVERLAP_DEFAULT, Dur::get);
-    match state.control().rotate_key(&key_id(&id)?, overlap).await {
+    match state.hold().control().rotate_key(&key_id(&id)?, overlap).await {
         Ok(issued) => Ok(Json(with_secret(&issued))),
         // A revoked or expired key is no longer a key that can be rotated.
         Err(error) if error.kind() == Kind::Conflict => {

@@ -1,9 +1,12 @@
 //! All routes, and the document that describes them.
 
 mod document;
+mod health;
 mod keys;
+mod metrics;
 mod namespaces;
 mod openapi;
+mod operations;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method};
@@ -21,14 +24,16 @@ pub(crate) use self::document::finish;
 /// Every route of the API, described.
 pub(crate) fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(document::base())
+        .merge(ops())
         .merge(keys::router())
         .merge(namespaces::router())
+        .merge(operations::router())
         .merge(openapi::router())
 }
 
 /// The routes of the ops listener: health and metrics.
 pub(crate) fn ops() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(health::router()).merge(metrics::router())
 }
 
 /// Routes with the edge around them, ready to serve.

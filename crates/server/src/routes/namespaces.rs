@@ -28,7 +28,7 @@ async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<NamespaceView>>, Problem> {
     operator.require(Scope::OpsAdmin)?;
-    let rows = state.control().namespaces();
+    let rows = state.hold().control().namespaces();
     let place = |row: &NamespaceRow| (0, row.name.as_str().to_owned());
     cursor::page(&query, "namespaces", rows, place, shown).map(Json)
 }
@@ -42,7 +42,7 @@ async fn create(
     Json(wanted): Json<CreateNamespace>,
 ) -> Result<(StatusCode, Json<NamespaceView>), Problem> {
     operator.require(Scope::OpsAdmin)?;
-    match state.control().create_namespace(&named(&wanted.name)?).await {
+    match state.hold().control().create_namespace(&named(&wanted.name)?).await {
         Ok(row) => Ok((StatusCode::CREATED, Json(shown(&row)))),
         Err(error) if error.kind() == Kind::Conflict => Err(Problem::new(Code::Exists)),
         Err(error) => Err(error.into()),
@@ -63,7 +63,7 @@ async fn delete(
     if query.confirm != name {
         return Err(Problem::field(Code::OutOfRange, "confirm", "repeat the namespace's name to confirm"));
     }
-    let row = state.control().delete_namespace(&named(&name)?).await?;
+    let row = state.hold().control().delete_namespace(&named(&name)?).await?;
     Ok(Json(shown(&row)))
 }
 

@@ -1,0 +1,12 @@
+//! The server as its clients meet it: real sockets, real requests, a data directory of its own for every test.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod access;
+mod connections;
+mod document;
+mod harness;
+mod hostile;
+mod input;
+mod observe;
+mod operations;
+mod stop;
