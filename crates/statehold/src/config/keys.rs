@@ -415,7 +415,7 @@ pub static KEYS: &[Key] = &[
         Is("authenticated"),
         "Who sees health in full: callers with `health:read`, or also everyone on `server.ops_listen`.",
     ),
-    Key::new("metrics.enabled", Form::Switch, Is("true"), "Collect and serve metrics.").reloadable(),
+    Key::new("metrics.enabled", Form::Switch, Is("true"), "Serve metrics at `/metrics`.").reloadable(),
     Key::new(
         "metrics.public",
         Form::Switch,

@@ -315,7 +315,7 @@ pub enum HealthDetail {
 /// Metrics (P8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricsSettings {
-    /// Whether they are collected and served.
+    /// Whether they are served.
     pub enabled: bool,
     /// Whether the ops listener serves them without credentials.
     pub public: bool,
