@@ -2,31 +2,30 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, counter, gauge,
 };
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
 use statehold_core::Clock;
 
+use super::histogram::{self, Histograms};
 use super::{names, process};
 use crate::config::{FeatureSettings, Profile};
 
-/// Upper bounds of the buckets of every histogram, seconds.
-pub const BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Most series of a process.
 pub const SERIES_MAX: usize = 10_000;
-/// Series of one histogram: its buckets, the one without bound, sum and count.
-const HISTOGRAM_SERIES: usize = BUCKETS.len() + 3;
-
-static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+static INSTALLED: OnceLock<Metrics> = OnceLock::new();
 
 /// The process's metrics.
 #[derive(Clone)]
-pub struct Metrics(PrometheusHandle);
+pub struct Metrics {
+    /// Counters and gauges.
+    numbers: PrometheusHandle,
+    histograms: Histograms,
+}
 
 impl Metrics {
     /// Collects the metrics of the process from now on. Handles that were taken before stay silent, so this comes
@@ -35,10 +34,10 @@ impl Metrics {
     /// None when another recorder was installed by somebody else; the process's metrics are then theirs.
     pub fn install(profile: Profile, features: FeatureSettings, clock: &dyn Clock) -> Option<Self> {
         let mut fresh = None;
-        let handle = INSTALLED.get_or_init(|| {
-            let (recorder, handle) = recorder(SERIES_MAX);
+        let installed = INSTALLED.get_or_init(|| {
+            let (recorder, metrics) = recorder(SERIES_MAX);
             fresh = Some(recorder);
-            handle
+            metrics
         });
         if let Some(recorder) = fresh
             && metrics::set_global_recorder(recorder).is_err()
@@ -53,18 +52,19 @@ impl Metrics {
         for (feature, enabled) in features.each() {
             gauge!("statehold_feature_enabled", "feature" => feature).set(f64::from(u8::from(enabled)));
         }
-        Some(Self(handle.clone()))
+        Some(installed.clone())
     }
 
     /// Everything in Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         process::observe();
-        self.0.render()
+        self.text()
     }
 
-    /// Takes the samples of histograms together. Without it they pile up, so it is called every few seconds.
-    pub fn upkeep(&self) {
-        self.0.run_upkeep();
+    fn text(&self) -> String {
+        let mut text = self.numbers.render();
+        self.histograms.render(&mut text);
+        text
     }
 }
 
@@ -74,21 +74,20 @@ impl fmt::Debug for Metrics {
     }
 }
 
-fn recorder(series_max: usize) -> (Bounded, PrometheusHandle) {
-    let inner = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
-        .expect("the buckets are not empty")
-        .build_recorder();
-    let handle = inner.handle();
-    (Bounded { inner, series_max, known: Arc::default() }, handle)
+fn recorder(series_max: usize) -> (Bounded, Metrics) {
+    let inner = PrometheusBuilder::new().build_recorder();
+    let metrics = Metrics { numbers: inner.handle(), histograms: Histograms::default() };
+    let histograms = metrics.histograms.clone();
+    (Bounded { inner, histograms, series_max, known: Mutex::default() }, metrics)
 }
 
 /// A recorder that refuses series beyond a bound: a label that was thought closed and is not costs its own metric, not
 /// the memory of the process.
 struct Bounded {
     inner: PrometheusRecorder,
+    histograms: Histograms,
     series_max: usize,
-    known: Arc<Mutex<Known>>,
+    known: Mutex<Known>,
 }
 
 #[derive(Default)]
@@ -128,9 +127,8 @@ impl Recorder for Bounded {
         self.inner.describe_gauge(key, unit, text);
     }
 
-    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
-        self.inner.describe_histogram(key, unit, text);
-    }
+    /// Histograms are described by the table of metrics alone.
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
         if self.admits(key, 1) {
@@ -149,8 +147,8 @@ impl Recorder for Bounded {
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        if self.admits(key, HISTOGRAM_SERIES) {
-            return self.inner.register_histogram(key, metadata);
+        if self.admits(key, histogram::SERIES) {
+            return Histogram::from_arc(self.histograms.of(key));
         }
         self.refused(metadata);
         Histogram::noop()
@@ -159,7 +157,7 @@ impl Recorder for Bounded {
 
 #[cfg(test)]
 mod tests {
-    use metrics::histogram;
+    use super::super::BUCKETS;
 
     use super::*;
 
@@ -169,15 +167,15 @@ mod tests {
 
     #[test]
     fn series_are_bounded_and_refusals_counted() {
-        let (bounded, handle) = recorder(100);
+        let (bounded, shown) = recorder(100);
         metrics::with_local_recorder(&bounded, || {
             for id in 0..1_000 {
                 counter!("statehold_store_operations_total", "store" => id.to_string()).increment(1);
-                histogram!("statehold_job_duration_seconds", "job" => id.to_string()).record(0.1);
+                metrics::histogram!("statehold_job_duration_seconds", "job" => id.to_string()).record(0.1);
             }
             counter!("statehold_store_operations_total", "store" => "0").increment(1);
         });
-        let text = handle.render();
+        let text = shown.text();
         assert!(series(&text) <= 101, "{}", series(&text));
         assert!(text.contains("statehold_metrics_refused_total 1"), "refusals are counted");
         assert!(text.contains("statehold_store_operations_total{store=\"0\"} 2"), "known series go on");
@@ -185,11 +183,11 @@ mod tests {
 
     #[test]
     fn histograms_have_the_declared_buckets() {
-        let (bounded, handle) = recorder(100);
+        let (bounded, shown) = recorder(100);
         metrics::with_local_recorder(&bounded, || {
-            histogram!("statehold_http_request_duration_seconds", "method" => "GET").record(0.003);
+            metrics::histogram!("statehold_http_request_duration_seconds", "method" => "GET").record(0.003);
         });
-        let text = handle.render();
+        let text = shown.text();
         for bound in BUCKETS {
             assert!(text.contains(&format!("le=\"{bound}\"")), "{bound}");
         }
@@ -198,7 +196,7 @@ mod tests {
                 && text.contains("le=\"0.005\"} 1")
                 && text.contains("le=\"+Inf\"} 1")
         );
-        assert_eq!(series(&text), HISTOGRAM_SERIES);
+        assert_eq!(series(&text), histogram::SERIES);
     }
 
     #[test]
@@ -211,7 +209,6 @@ mod tests {
             Metrics::install(Profile::Production, features, &clock).is_some(),
             "a second caller gets the same"
         );
-        metrics.upkeep();
         let text = metrics.render();
         for line in [
             "statehold_build_info{version=\"0.1.0\",profile=\"production\"} 1",
