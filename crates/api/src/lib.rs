@@ -3,8 +3,10 @@
 //! Server, client and CLI share these, so a request that compiles is one the server understands. Requests refuse
 //! unknown fields; an optional field may be absent or `null`, which mean the same. Nothing here does I/O.
 
+pub mod cache;
 pub mod common;
 pub mod keys;
+pub mod limits;
 pub mod namespaces;
 pub mod ops;
 pub mod problem;

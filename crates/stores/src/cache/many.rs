@@ -40,6 +40,24 @@ impl BatchWrite {
     }
 }
 
+/// One operation of a mixed batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BatchOp {
+    /// Reads an entry.
+    Get(Key),
+    /// Changes one.
+    Write(BatchWrite),
+}
+
+/// What one operation of a mixed batch came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BatchAnswer {
+    /// Of a read; none where nothing is.
+    Entry(Option<Entry>),
+    /// Of a write.
+    Written(Written),
+}
+
 /// What became of one entry of a batch.
 pub type BatchResult<T> = Result<T, CacheError>;
 
@@ -147,6 +165,74 @@ impl Cache {
         self.meters.write_many.watch(work).await
     }
 
+    /// Makes up to [`BATCH_MAX`] operations in order: neighbouring reads are one fetch, neighbouring writes are made as
+    /// [`Self::write_many`] makes them.
+    ///
+    /// # Errors
+    /// `BatchTooLarge`; everything else is an answer of its operation.
+    pub async fn batch(
+        &self,
+        cx: &Cx,
+        ops: Vec<BatchOp>,
+    ) -> Result<Vec<BatchResult<BatchAnswer>>, CacheError> {
+        let bytes = |op: &BatchOp| match op {
+            BatchOp::Get(_) => 0,
+            BatchOp::Write(write) => write.bytes(),
+        };
+        if ops.len() > BATCH_MAX || ops.iter().map(bytes).sum::<usize>() > BATCH_BYTES_MAX {
+            return Err(CacheError::BatchTooLarge);
+        }
+        let mut answers = Vec::with_capacity(ops.len());
+        let (mut reads, mut writes) = (Vec::new(), Vec::new());
+        for op in ops {
+            match op {
+                BatchOp::Get(key) => {
+                    self.flush_writes(cx, &mut writes, &mut answers).await?;
+                    reads.push(key);
+                }
+                BatchOp::Write(write) => {
+                    self.flush_reads(cx, &mut reads, &mut answers).await;
+                    writes.push(write);
+                }
+            }
+        }
+        self.flush_reads(cx, &mut reads, &mut answers).await;
+        self.flush_writes(cx, &mut writes, &mut answers).await?;
+        Ok(answers)
+    }
+
+    /// A fetch that fails is the answer of each of its reads: what was written before it stays written and is told.
+    async fn flush_reads(&self, cx: &Cx, keys: &mut Vec<Key>, answers: &mut Vec<BatchResult<BatchAnswer>>) {
+        if keys.is_empty() {
+            return;
+        }
+        let keys = std::mem::take(keys);
+        match self.get_many(cx, &keys).await {
+            Ok(read) => answers.extend(read.into_iter().map(|entry| entry.map(BatchAnswer::Entry))),
+            Err(error) => answers.extend(each(error, keys.len()).map(Err)),
+        }
+    }
+
+    async fn flush_writes(
+        &self,
+        cx: &Cx,
+        writes: &mut Vec<BatchWrite>,
+        answers: &mut Vec<BatchResult<BatchAnswer>>,
+    ) -> Result<(), CacheError> {
+        if !writes.is_empty() {
+            let (writes, before) = (std::mem::take(writes), answers.len());
+            let written = self.write_many(cx, &writes).await?;
+            // Positions inside this run become positions inside the batch.
+            answers.extend(written.into_iter().map(|result| match result {
+                Err(CacheError::GroupRefused { index }) => {
+                    Err(CacheError::GroupRefused { index: before + index })
+                }
+                other => other.map(BatchAnswer::Written),
+            }));
+        }
+        Ok(())
+    }
+
     async fn write_unit(
         &self,
         cx: &Cx,
@@ -214,20 +300,24 @@ impl Unit<'_> {
 
     /// The whole unit failed: every entry of it did, in the same way.
     fn failed(&self, error: CacheError) -> Vec<(usize, BatchResult<Written>)> {
-        let (kind, outcome) = match &error {
-            CacheError::Engine(error) => (Some(error.kind()), error.outcome()),
-            _ => (None, statehold_core::Outcome::NoEffect),
-        };
-        let again = || match kind {
-            Some(kind) => CacheError::Engine(
-                Error::new(kind, "the commit of this entry's group failed").with_outcome(outcome),
-            ),
-            None => CacheError::Contention,
-        };
-        let mut error = Some(error);
-        let answer = |(index, _): &(usize, &BatchWrite)| (*index, Err(error.take().unwrap_or_else(again)));
-        self.entries.iter().map(answer).collect()
+        let indices = self.entries.iter().map(|(index, _)| *index);
+        indices.zip(each(error, self.entries.len()).map(Err)).collect()
     }
+}
+
+/// One failure of several entries, told to each: the first gets the error itself, the others one of the same kind.
+fn each(error: CacheError, entries: usize) -> impl Iterator<Item = CacheError> {
+    let again = match &error {
+        CacheError::Engine(error) => Some((error.kind(), error.outcome())),
+        _ => None,
+    };
+    let others = (1..entries).map(move |_| match again {
+        Some((kind, outcome)) => {
+            CacheError::Engine(Error::new(kind, "the call of several entries failed").with_outcome(outcome))
+        }
+        None => CacheError::Contention,
+    });
+    std::iter::once(error).chain(others)
 }
 
 /// Cuts a batch where a key comes again.

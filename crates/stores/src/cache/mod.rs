@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use statehold_core::{Deadline, Revision};
 
 pub use error::CacheError;
-pub use many::{BatchResult, BatchWrite};
+pub use many::{BatchAnswer, BatchOp, BatchResult, BatchWrite};
 pub use policy::{CachePolicy, Ttl};
 pub use store::Cache;
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use statehold_core::{Commit, Cx, Deadline, Kind, Revision};
 
 use super::{
-    BATCH_MAX, BatchWrite, Cache, CacheError, CachePolicy, Condition, Incr, Key, Mode, Remaining, Set,
-    Stored, Ttl, Value, Write, Written, codec,
+    BATCH_MAX, BatchAnswer, BatchOp, BatchWrite, Cache, CacheError, CachePolicy, Condition, Incr, Key, Mode,
+    Remaining, Set, Stored, Ttl, Value, Write, Written, codec,
 };
 use crate::bed::Bed;
 use crate::value::{Dur, Id};
@@ -465,6 +465,39 @@ async fn f010_the_keys_of_one_group_are_one_commit() {
         for n in ["0", "1", "2"] {
             assert_eq!(value_of(&cache, &of("g", n)).await, Some(json("1")));
         }
+    }
+}
+
+#[tokio::test]
+async fn f010_a_mixed_batch_takes_effect_in_order() {
+    for (bed, cache) in strict().await {
+        let get = |text| BatchOp::Get(key(text));
+        let write = |key, write| BatchOp::Write(BatchWrite::new(key, write));
+        let absent =
+            |key| BatchOp::Write(BatchWrite { mode: Mode::IfAbsent, ..BatchWrite::new(key, put("1")) });
+        bed.seat.calls();
+        let ops = vec![
+            get("a"),
+            get("b"),
+            write(key("a"), put("1")),
+            write(of("g", "x"), put("1")),
+            write(of("g", "y"), put("1")),
+            get("a"),
+            write(of("g", "z"), put("1")),
+            absent(of("g", "x")),
+            write(key("a"), Write::Delete),
+            get("a"),
+        ];
+        let answers = cache.batch(&cx(), ops).await.unwrap();
+        assert_eq!(bed.seat.calls(), (3, 4), "{}", bed.name);
+        let entry = |n: usize| match &answers[n] {
+            Ok(BatchAnswer::Entry(entry)) => entry.as_ref().map(|entry| entry.value.clone()),
+            other => panic!("{n}: {other:?}"),
+        };
+        assert_eq!((entry(0), entry(1), entry(5), entry(9)), (None, None, Some(json("1")), None));
+        assert!(matches!(answers[6], Err(CacheError::GroupRefused { index: 7 })));
+        assert!(matches!(answers[7], Ok(BatchAnswer::Written(Written::Set(Stored::No { .. })))));
+        assert!(matches!(answers[8], Ok(BatchAnswer::Written(Written::Deleted(true)))));
     }
 }
 
