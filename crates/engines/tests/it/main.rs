@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use statehold_core::{Clock, ManualClock, Movable};
 use statehold_engines::memory::{MemoryConfig, MemoryEngine};
+use statehold_engines::sql::{EmbeddedConfig, EmbeddedEngine, Synchronous};
 
 use model::{Subject, run};
 use operations::{Setting, operations, setting};
@@ -41,6 +42,56 @@ impl Subject for Memory {
 
 fn memory(clock: Arc<ManualClock>) -> Memory {
     Memory(MemoryEngine::new(MemoryConfig::default(), clock as Arc<dyn Clock>))
+}
+
+/// The embedded engine on a file of its own; closed and opened again as what it does beside its verbs.
+struct Embedded {
+    directory: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    engine: Arc<EmbeddedEngine>,
+}
+
+fn open(directory: &std::path::Path, clock: &Arc<ManualClock>) -> Arc<EmbeddedEngine> {
+    // What is tested here does not depend on syncs, which would make it slow.
+    let config = EmbeddedConfig {
+        synchronous: Synchronous::Normal,
+        readers: 1,
+        ..EmbeddedConfig::at("embedded", directory.join("state.db"))
+    };
+    EmbeddedEngine::open(config, Arc::clone(clock) as Arc<dyn Clock>)
+        .expect("an engine on a directory of its own")
+}
+
+fn embedded(clock: Arc<ManualClock>) -> Embedded {
+    let directory = tempfile::tempdir().expect("a directory for a test");
+    let engine = open(directory.path(), &clock);
+    Embedded { directory, clock, engine }
+}
+
+impl Subject for Embedded {
+    fn engine(&self) -> Arc<dyn Movable> {
+        Arc::clone(&self.engine) as Arc<dyn Movable>
+    }
+
+    fn tidy(&mut self) {
+        self.engine.close();
+        self.engine = open(self.directory.path(), &self.clock);
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.engine.close();
+    }
+}
+
+proptest! {
+    #![proptest_config(settled(48))]
+
+    #[test]
+    fn the_embedded_engine_does_what_the_reference_does(setting in setting(), operations in operations(60)) {
+        run(embedded, &setting, &operations)?;
+    }
 }
 
 proptest! {
