@@ -20,12 +20,18 @@ static SELECT_LEAN: Sql = Sql::new(
     "SELECT form, revision, base, deadline_ms FROM items
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
 );
-static PUT: Sql = Sql::new(
+static INSERT: Sql = Sql::new(
     "INSERT INTO items (space, bucket, partition, item, form, revision, base, deadline_ms, value)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-     ON CONFLICT (space, bucket, partition, item) DO UPDATE SET form = excluded.form,
-        revision = excluded.revision, base = excluded.base, deadline_ms = excluded.deadline_ms,
-        value = excluded.value",
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+);
+/// Leaves the deadline alone, and with it the index over deadlines.
+static REPLACE: Sql = Sql::new(
+    "UPDATE items SET form = $5, revision = $6, base = $7, value = $8
+     WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
+);
+static PUT: Sql = Sql::new(
+    "UPDATE items SET form = $5, revision = $6, base = $7, deadline_ms = $8, value = $9
+     WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
 );
 static REMOVE: Sql =
     Sql::new("DELETE FROM items WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");
@@ -48,9 +54,11 @@ pub(super) struct Statements<'a> {
     tx: &'a Tx<'a>,
     select: Prepared<'a>,
     select_lean: Prepared<'a>,
+    insert: Prepared<'a>,
+    replace: Prepared<'a>,
     put: Prepared<'a>,
     remove: Prepared<'a>,
-    /// What the checks of the present commit have read.
+    /// What the present commit has read.
     read: HashMap<ItemKey, Option<State>, RandomState>,
 }
 
@@ -60,6 +68,8 @@ impl<'a> Statements<'a> {
             tx,
             select: tx.prepare(&SELECT)?,
             select_lean: tx.prepare(&SELECT_LEAN)?,
+            insert: tx.prepare(&INSERT)?,
+            replace: tx.prepare(&REPLACE)?,
             put: tx.prepare(&PUT)?,
             remove: tx.prepare(&REMOVE)?,
             read: HashMap::default(),
@@ -71,11 +81,23 @@ impl<'a> Statements<'a> {
         self.select.query_row(address, |row| rows::state(row, 0, Some(4)))
     }
 
-    /// Keeps an item's state.
-    pub(super) fn put(&mut self, address: [Val; 4], state: &State) -> Result<()> {
+    /// Keeps an item's state; `before` is what is kept of it until now.
+    pub(super) fn put(&mut self, address: [Val; 4], state: &State, before: Option<&State>) -> Result<()> {
         let [space, bucket, partition, item] = address;
         let [form, revision, base, deadline, value] = rows::state_vals(state);
-        self.put.execute(&[space, bucket, partition, item, form, revision, base, deadline, value]).map(drop)
+        let of = |state: &State| state.body.as_ref().and_then(|body| body.deadline);
+        let written = match before {
+            Some(before) if of(before) == of(state) => {
+                self.replace.execute(&[space, bucket, partition, item, form, revision, base, value])?
+            }
+            Some(_) => {
+                self.put.execute(&[space, bucket, partition, item, form, revision, base, deadline, value])?
+            }
+            None => self
+                .insert
+                .execute(&[space, bucket, partition, item, form, revision, base, deadline, value])?,
+        };
+        if written == 1 { Ok(()) } else { Err(Error::internal("an item to be written was not there")) }
     }
 }
 
@@ -101,7 +123,10 @@ pub(super) fn commit(
             mark(statements.tx, &address, receipt.revision)?;
         }
         match write.state {
-            Some(state) => statements.put(address, &state)?,
+            Some(state) => {
+                let before = statements.read.remove(&write.key).flatten();
+                statements.put(address, &state, before.as_ref())?;
+            }
             None => drop(statements.remove.execute(&address)?),
         }
     }
@@ -133,13 +158,7 @@ fn decide(
         matches!(mutation, Mutation::Touch { .. } | Mutation::Add { .. } | Mutation::Take { .. })
     };
     statements.read.clear();
-    let mut view = View {
-        id: kept.id,
-        at,
-        values: commit.mutations.iter().any(reads_values),
-        remember: !commit.checks.is_empty(),
-        statements,
-    };
+    let mut view = View { id: kept.id, at, values: commit.mutations.iter().any(reads_values), statements };
     let decided = evaluate(commit, &mut view, &fence, rules.clock.now(), revision, rules.commit_memory)?;
     Ok(Decision { id: kept.id, marking: fence.marking, decided })
 }
@@ -180,16 +199,12 @@ struct View<'v, 's> {
     at: &'v Place,
     /// Whether a mutation builds on an item's bytes; else they are left where they are.
     values: bool,
-    /// Whether an item may be asked for twice, by a check and by a mutation.
-    remember: bool,
     statements: &'v mut Statements<'s>,
 }
 
 impl CommitView for View<'_, '_> {
     fn state(&mut self, key: &ItemKey) -> Result<Option<State>> {
-        if self.remember
-            && let Some(state) = self.statements.read.get(key)
-        {
+        if let Some(state) = self.statements.read.get(key) {
             return Ok(state.clone());
         }
         let address = address(self.id, self.at, key);
@@ -198,9 +213,7 @@ impl CommitView for View<'_, '_> {
         } else {
             self.statements.select_lean.query_row(&address, |row| rows::state(row, 0, None))?
         };
-        if self.remember {
-            self.statements.read.insert(key.clone(), state.clone());
-        }
+        self.statements.read.insert(key.clone(), state.clone());
         Ok(state)
     }
 

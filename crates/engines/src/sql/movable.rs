@@ -235,7 +235,7 @@ fn carry(
         let present = statements.state(&key)?;
         let outcome = carry_rule(present.as_ref(), &item.state);
         if outcome == CarryOutcome::Accepted {
-            statements.put(key, &item.state)?;
+            statements.put(key, &item.state, present.as_ref())?;
             high = high.max(item.state.revision);
             memory.raise_counter(item.state.revision);
         }

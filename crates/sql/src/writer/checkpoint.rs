@@ -13,10 +13,13 @@ use crate::classify::{self, Fault};
 use crate::connect;
 
 /// Pages of log (4 KiB each) after which the background takes over what it can.
-const BACKGROUND_PAGES: u32 = 1_024;
+const BACKGROUND_PAGES: u32 = 4_096;
 /// Pages of log after which the writer itself takes over the rest: only between its own commits can the log be
 /// emptied while writes go on, so this is what bounds it.
 const WRITER_PAGES: u32 = 8_192;
+
+/// Pages of log after which the writer tries again where a reader was in its way.
+const RETRY_PAGES: u32 = 1_024;
 
 /// The background thread and when it was last asked.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Checkpoints {
             // The log began anew.
             (self.asked_at_pages, self.tried_at_pages) = (0, 0);
         }
-        if pages >= WRITER_PAGES.max(self.tried_at_pages + BACKGROUND_PAGES) {
+        if pages >= WRITER_PAGES.max(self.tried_at_pages + RETRY_PAGES) {
             self.tried_at_pages = pages;
             self.asked_at_pages = pages;
             return checkpoint(writer, "PRAGMA wal_checkpoint(PASSIVE)");
