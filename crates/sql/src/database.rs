@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
@@ -44,7 +45,7 @@ impl Manner {
 #[derive(Debug)]
 pub struct Database {
     writer: Writer<Calls>,
-    readers: Readers,
+    readers: Arc<Readers>,
     scanners: Scanners,
     path: PathBuf,
 }
@@ -64,10 +65,11 @@ impl Database {
     /// As [`Setup::open`].
     pub fn start(setup: Setup) -> Result<Self> {
         let options = setup.options().clone();
+        let readers = setup.readers();
         let writer = Writer::start(setup, Calls)?;
         Ok(Self {
             writer,
-            readers: Readers::open(&options.path, options.readers)?,
+            readers,
             scanners: Scanners::open(&options.path, options.scanners)?,
             path: options.path,
         })

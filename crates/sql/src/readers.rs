@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
@@ -13,36 +13,49 @@ use crate::classify::{error, fault};
 use crate::connect;
 use crate::tx::Tx;
 
+/// Where the writer is: raised before and after every COMMIT, so that it is odd while one is about to become visible.
+/// What was read at an even count is still true while the count stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Version(Arc<AtomicU64>);
+
+impl Version {
+    /// The count, unless a COMMIT is under way: then one reader may see it already, and no later one may miss it.
+    fn settled(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::SeqCst)).filter(|count| count.is_multiple_of(2))
+    }
+
+    /// A COMMIT begins, or has ended in whatever way and nobody has been told yet.
+    pub(crate) fn raise(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// A pool of reading connections, used on the calling thread.
 ///
 /// Each thread comes back to the connection it used last, whose pages and statements are warm; a busy one makes it
 /// look at the others, and only when all are busy does it wait. So a read must be short, or have a pool of its own.
 #[derive(Debug)]
 pub struct Readers {
-    connections: Box<[Mutex<Connection>]>,
+    slots: Box<[Mutex<Slot>]>,
+    version: Version,
+}
+
+#[derive(Debug)]
+struct Slot {
+    connection: Connection,
+    /// The version that the snapshot held open was begun at.
+    held: Option<u64>,
 }
 
 impl Readers {
-    /// Opens the connections.
-    ///
-    /// # Errors
-    /// As opening a database.
-    pub fn open(path: &Path, count: usize) -> Result<Self> {
-        let connections = (0..count).map(|_| connect::reader(path).map(Mutex::new)).collect::<Result<_>>()?;
-        Ok(Self { connections })
+    pub(crate) fn open(path: &Path, count: usize, version: Version) -> Result<Self> {
+        let open = || connect::reader(path).map(|connection| Mutex::new(Slot { connection, held: None }));
+        Ok(Self { slots: (0..count).map(|_| open()).collect::<Result<_>>()?, version })
     }
 
     /// How many connections there are.
     pub fn count(&self) -> usize {
-        self.connections.len()
-    }
-
-    /// Reads with single statements: each sees a snapshot of its own.
-    ///
-    /// # Errors
-    /// What `f` met.
-    pub fn read<T>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
-        f(&Tx::new(&self.connection()))
+        self.slots.len()
     }
 
     /// Reads at one instant.
@@ -50,21 +63,61 @@ impl Readers {
     /// # Errors
     /// What `f` met.
     pub fn snapshot<T>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
-        let connection = self.connection();
-        execute(&connection, "BEGIN")?;
-        let end = EndRead(&connection);
-        let found = f(&Tx::new(&connection));
-        drop(end);
+        self.slot().read(None, f)
+    }
+
+    /// Reads at one instant, sharing it with earlier reads while the writer has committed nothing: taking a snapshot
+    /// costs system calls on a lock that all connections share, as much as a short read itself. Only for a file that
+    /// nobody else writes.
+    ///
+    /// # Errors
+    /// What `f` met.
+    pub fn recent<T>(&self, f: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        let mut slot = self.slot();
+        // Asked before the snapshot is taken, so that the snapshot can only be newer.
+        let version = self.version.settled();
+        slot.read(version, f)
+    }
+
+    /// Ends the snapshots held open by connections that nobody uses: they keep the log from being taken over.
+    pub(crate) fn release(&self) {
+        for slot in &self.slots {
+            if let Some(mut slot) = slot.try_lock() {
+                slot.end();
+            }
+        }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        let preferred = THREAD.with(|number| *number) % self.slots.len();
+        let (before, from) = self.slots.split_at(preferred);
+        from.iter().chain(before).find_map(Mutex::try_lock).unwrap_or_else(|| self.slots[preferred].lock())
+    }
+}
+
+impl Slot {
+    /// Reads, in the snapshot held open if it is of this version, and holds the snapshot open if there is one.
+    fn read<T>(&mut self, version: Option<u64>, f: impl FnOnce(&Tx<'_>) -> Result<T>) -> Result<T> {
+        // Nothing is held while `f` runs: a panic in it must not leave its snapshot for others.
+        let held = self.held.take();
+        if held.is_none() || held != version {
+            self.end();
+            execute(&self.connection, "BEGIN")?;
+        }
+        let found = f(&Tx::new(&self.connection));
+        if version.is_some() && found.is_ok() {
+            self.held = version;
+        } else {
+            self.end();
+        }
         found
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        let preferred = THREAD.with(|number| *number) % self.connections.len();
-        let (before, from) = self.connections.split_at(preferred);
-        from.iter()
-            .chain(before)
-            .find_map(Mutex::try_lock)
-            .unwrap_or_else(|| self.connections[preferred].lock())
+    fn end(&mut self) {
+        self.held = None;
+        if !self.connection.is_autocommit() && execute(&self.connection, "ROLLBACK").is_err() {
+            tracing::error!("a snapshot could not be ended");
+        }
     }
 }
 
@@ -72,17 +125,6 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     /// Threads are numbered so that they spread over the connections.
     static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Ends a snapshot also when its reader panics.
-struct EndRead<'a>(&'a Connection);
-
-impl Drop for EndRead<'_> {
-    fn drop(&mut self) {
-        if execute(self.0, "ROLLBACK").is_err() && !self.0.is_autocommit() {
-            tracing::error!("a snapshot could not be ended");
-        }
-    }
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<()> {
@@ -102,7 +144,10 @@ impl Scanners {
     /// # Errors
     /// As opening a database.
     pub fn open(path: &Path, count: usize) -> Result<Self> {
-        Ok(Self { readers: Arc::new(Readers::open(path, count)?), free: Arc::new(Semaphore::new(count)) })
+        Ok(Self {
+            readers: Arc::new(Readers::open(path, count, Version::default())?),
+            free: Arc::new(Semaphore::new(count)),
+        })
     }
 
     /// How many connections there are.

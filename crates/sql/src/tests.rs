@@ -267,3 +267,43 @@ async fn the_log_stays_bounded_under_writes() {
     let log = fs::metadata(fixture.options.path.with_extension("db-wal")).unwrap().len();
     assert!(log < 48 << 20, "80 MB were written, the log has {log} bytes");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_shared_snapshot_never_misses_what_was_answered_or_seen() {
+    let fixture = Fixture::new();
+    let setup = Setup::open(&fixture.options).unwrap();
+    migrate(&setup, TABLE, NOW).unwrap();
+    let readers = setup.readers();
+    let database = Arc::new(Database::start(setup).unwrap());
+    let seen = Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let watchers: Vec<_> = (0..3)
+        .map(|_| {
+            let (readers, seen, done) = (Arc::clone(&readers), Arc::clone(&seen), Arc::clone(&done));
+            std::thread::spawn(move || {
+                while !done.load(order) {
+                    let at_least = seen.load(order);
+                    let found =
+                        readers.recent(|tx| tx.query_row(&COUNT, &[], |row| row.int(0))).unwrap().unwrap();
+                    assert!(found >= at_least, "{found} was read after {at_least} had been seen");
+                    seen.fetch_max(found, order);
+                }
+            })
+        })
+        .collect();
+    for id in 0..500 {
+        database.write("put", move |tx| put(tx, id, 10)).await.unwrap();
+        seen.fetch_max(id + 1, order);
+    }
+    done.store(true, order);
+    for watcher in watchers {
+        watcher.join().unwrap();
+    }
+    drop(database);
+    assert_eq!(
+        fs::metadata(fixture.options.path.with_extension("db-wal")).unwrap().len(),
+        0,
+        "nothing holds the log"
+    );
+}

@@ -97,10 +97,10 @@ impl EmbeddedEngine {
         let reading = self.reading(cx);
         if let ([address], false) = (wanted, reading.fenced) {
             let Some(known) = self.directory.get(&address.place.space) else { return Ok(vec![None]) };
-            return self.readers.read(|tx| Ok(vec![reading.item(tx, &known, address)?]));
+            return self.readers.recent(|tx| Ok(vec![reading.item(tx, &known, address)?]));
         }
         if wanted.len() <= INLINE_MAX {
-            return self.readers.snapshot(|tx| reading.items(tx, &self.directory, wanted));
+            return self.readers.recent(|tx| reading.items(tx, &self.directory, wanted));
         }
         let (directory, wanted) = (Arc::clone(&self.directory), wanted.to_vec());
         self.scanners.snapshot(move |tx| reading.items(tx, &directory, &wanted)).await
@@ -126,7 +126,7 @@ impl EmbeddedEngine {
     fn probe_file(&self, cx: &Cx) -> Result<Probe> {
         self.ready(cx)?;
         let begun = Instant::now();
-        self.readers.read(super::reads::touch)?;
+        self.readers.snapshot(super::reads::touch)?;
         let round_trip = begun.elapsed();
         let connections = (self.readers.count() + self.scanners.count() + 1) as u32;
         Ok(Probe {

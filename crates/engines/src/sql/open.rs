@@ -30,7 +30,7 @@ pub struct EmbeddedEngine {
     pub(super) hub: Arc<Hub>,
     pub(super) directory: Arc<Directory>,
     pub(super) writer: Arc<Writer<Scribe>>,
-    pub(super) readers: Readers,
+    pub(super) readers: Arc<Readers>,
     pub(super) scanners: Scanners,
     pub(super) history: History,
     pub(super) unsound: Arc<AtomicBool>,
@@ -71,6 +71,7 @@ impl EmbeddedEngine {
         let history = History::begin(&setup, config.opens_noted.max(noted.read()?))?;
         noted.write(history.opens)?;
 
+        let readers = setup.readers();
         let mut memory = setup.transact(Memory::load)?;
         let known = Arc::new(Directory::default());
         known.publish(&mut memory);
@@ -88,7 +89,7 @@ impl EmbeddedEngine {
             hub,
             directory: known,
             writer: Arc::new(Writer::start(setup, scribe)?),
-            readers: Readers::open(&config.path, config.readers)?,
+            readers,
             scanners: Scanners::open(&config.path, SCANNERS)?,
             history,
             unsound: Arc::default(),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, ffi};
 use statehold_core::{Error, Kind, Result};
 
 use crate::classify::{self, Fault};
 use crate::connect;
+use crate::readers::Readers;
 
 /// Pages of log (4 KiB each) after which the background takes over what it can.
 const BACKGROUND_PAGES: u32 = 4_096;
@@ -21,26 +23,32 @@ const WRITER_PAGES: u32 = 8_192;
 /// Pages of log after which the writer tries again where a reader was in its way.
 const RETRY_PAGES: u32 = 1_024;
 
+/// How long the last checkpoint waits for readers.
+const CLOSE_WAIT: Duration = Duration::from_millis(200);
+
 /// The background thread and when it was last asked.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     ask: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
+    readers: Arc<Readers>,
     failed: Arc<AtomicBool>,
     asked_at_pages: u32,
     tried_at_pages: u32,
 }
 
 impl Checkpoints {
-    pub(super) fn start(path: &Path) -> Result<Self> {
+    pub(super) fn start(path: &Path, readers: Arc<Readers>) -> Result<Self> {
         let connection = connect::checkpointer(path)?;
         let failed = Arc::new(AtomicBool::new(false));
         let (ask, asked) = sync_channel(1);
         let seen = Arc::clone(&failed);
+        let idle = Arc::clone(&readers);
         let thread = std::thread::Builder::new()
             .name("sql-checkpoint".into())
             .spawn(move || {
                 while asked.recv().is_ok() {
+                    idle.release();
                     if checkpoint(&connection, "PRAGMA wal_checkpoint(PASSIVE)").is_err() {
                         seen.store(true, Ordering::SeqCst);
                         return;
@@ -48,7 +56,14 @@ impl Checkpoints {
                 }
             })
             .map_err(|e| Error::new(Kind::Unavailable, "no thread for the database").caused_by(e))?;
-        Ok(Self { ask: Some(ask), thread: Some(thread), failed, asked_at_pages: 0, tried_at_pages: 0 })
+        Ok(Self {
+            ask: Some(ask),
+            thread: Some(thread),
+            readers,
+            failed,
+            asked_at_pages: 0,
+            tried_at_pages: 0,
+        })
     }
 
     /// Looks after the log between two transactions of the writer. An error is a failed sync.
@@ -63,6 +78,7 @@ impl Checkpoints {
         if pages >= WRITER_PAGES.max(self.tried_at_pages + RETRY_PAGES) {
             self.tried_at_pages = pages;
             self.asked_at_pages = pages;
+            self.readers.release();
             return checkpoint(writer, "PRAGMA wal_checkpoint(PASSIVE)");
         }
         if pages >= self.asked_at_pages + BACKGROUND_PAGES {
@@ -83,7 +99,10 @@ impl Checkpoints {
         {
             tracing::error!("the database's checkpoint thread had panicked");
         }
+        self.readers.release();
         if sound && !self.failed.load(Ordering::SeqCst) {
+            // A read that is still under way must not keep the process from ending: the log is taken over later.
+            let _ = writer.busy_timeout(CLOSE_WAIT);
             let _ = checkpoint(writer, "PRAGMA wal_checkpoint(TRUNCATE)");
         }
     }

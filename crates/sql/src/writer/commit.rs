@@ -123,6 +123,13 @@ impl<W: Work> Committer<W> {
     }
 
     fn commit(&self) -> Result<(), Fault> {
+        self.shared.version.raise();
+        let done = self.commit_now();
+        self.shared.version.raise();
+        done
+    }
+
+    fn commit_now(&self) -> Result<(), Fault> {
         #[cfg(any(test, feature = "faults"))]
         if let Some(fault) = self.shared.faults.take() {
             let ended = if fault == SyncFault::AfterWrite { "COMMIT" } else { "ROLLBACK" };

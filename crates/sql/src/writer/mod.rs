@@ -15,6 +15,7 @@ use statehold_core::{Error, Kind, Result};
 
 use crate::classify::error;
 use crate::connect::{self, Options};
+use crate::readers::{Readers, Version};
 use crate::tx::Tx;
 
 #[cfg(any(test, feature = "faults"))]
@@ -66,6 +67,8 @@ pub struct WriterStats {
 pub struct Setup {
     connection: Connection,
     options: Options,
+    readers: Arc<Readers>,
+    version: Version,
 }
 
 impl Setup {
@@ -76,7 +79,15 @@ impl Setup {
     /// file system without shared memory.
     pub fn open(options: &Options) -> Result<Self> {
         options.check()?;
-        Ok(Self { connection: connect::writer(options)?, options: options.clone() })
+        let connection = connect::writer(options)?;
+        let version = Version::default();
+        let readers = Arc::new(Readers::open(&options.path, options.readers, version.clone())?);
+        Ok(Self { connection, options: options.clone(), readers, version })
+    }
+
+    /// The connections for short reads, beside the writer that is started from here.
+    pub fn readers(&self) -> Arc<Readers> {
+        Arc::clone(&self.readers)
     }
 
     /// What the database was opened with.
@@ -121,6 +132,8 @@ struct Shared<J> {
     transactions: AtomicU64,
     /// Pages in the write-ahead log after the last commit.
     log_pages: AtomicU32,
+    /// What readers ask whether their snapshots are still true.
+    version: Version,
     #[cfg(any(test, feature = "faults"))]
     faults: commit::Faults,
 }
@@ -131,12 +144,13 @@ impl<W: Work> Writer<W> {
     /// # Errors
     /// `Unavailable` when the system gives no thread.
     pub fn start(setup: Setup, work: W) -> Result<Self> {
-        let Setup { mut connection, options } = setup;
+        let Setup { mut connection, options, readers, version } = setup;
         let shared = Arc::new(Shared {
             queue: Queue::new(options.waiting_max),
             jobs: AtomicU64::new(0),
             transactions: AtomicU64::new(0),
             log_pages: AtomicU32::new(0),
+            version,
             #[cfg(any(test, feature = "faults"))]
             faults: commit::Faults::default(),
         });
@@ -146,7 +160,7 @@ impl<W: Work> Writer<W> {
             Ok(())
         };
         connection.wal_hook(Some(note)).map_err(|e| error(&e))?;
-        let checkpoints = Checkpoints::start(&options.path)?;
+        let checkpoints = Checkpoints::start(&options.path, readers)?;
         let committer =
             Committer::new(connection, options.synchronous, work, Arc::clone(&shared), checkpoints);
         let thread = std::thread::Builder::new()
