@@ -154,8 +154,11 @@ impl BucketState {
     }
 
     pub(super) fn items(&self, partition: &[u8]) -> Option<&Items> {
-        let slot = self.partitions.find(partition)?;
-        self.partitions.get(slot).map(|held| &held.items)
+        self.items_in(self.partitions.find(partition))
+    }
+
+    fn items_in(&self, slot: Option<u32>) -> Option<&Items> {
+        self.partitions.get(slot?).map(|held| &held.items)
     }
 
     /// Reads an item and notes that it was used.
@@ -167,8 +170,8 @@ impl BucketState {
     }
 
     /// What writes would change, without making them.
-    pub(super) fn weigh(&self, partition: &[u8], writes: &[Write]) -> Change {
-        let items = self.items(partition);
+    pub(super) fn weigh(&self, slot: Option<u32>, partition: &[u8], writes: &[Write]) -> Change {
+        let items = self.items_in(slot);
         let mut change = Change::default();
         if items.is_none() && writes.iter().any(|write| write.state.is_some()) {
             change.grown += PARTITION_COST + partition.len() as u64;
@@ -183,8 +186,14 @@ impl BucketState {
     }
 
     /// Makes writes; says how many bytes went with the partition itself, if its last item went.
-    pub(super) fn apply(&mut self, partition: &Bytes, writes: Vec<Write>, used: u64) -> u64 {
-        let mut slot = self.partitions.find(partition);
+    pub(super) fn apply(
+        &mut self,
+        slot: Option<u32>,
+        partition: &Bytes,
+        writes: Vec<Write>,
+        used: u64,
+    ) -> u64 {
+        let mut slot = slot;
         for Write { key, state } in writes {
             match (state, slot) {
                 (Some(state), _) => {
@@ -361,8 +370,8 @@ pub(super) struct PartitionView<'a> {
 }
 
 impl<'a> PartitionView<'a> {
-    pub(super) fn of(bucket: &'a BucketState, partition: &'a [u8]) -> Self {
-        Self { marks: &bucket.marks, partition, items: bucket.items(partition) }
+    pub(super) fn of(bucket: &'a BucketState, slot: Option<u32>, partition: &'a [u8]) -> Self {
+        Self { marks: &bucket.marks, partition, items: bucket.items_in(slot) }
     }
 }
 

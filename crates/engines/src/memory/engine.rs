@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use statehold_core::{
     Address, Commit, Cx, Description, Engine, Error, Item, ItemId, ItemKey, Kind, Page, Place, Probe, Range,
-    Read, Receipt, Result, Scan, ScanPage, SignalStream, Signals, State, Time, Topic, Write, commit_rule,
-    evaluate, read_rule, validate,
+    Read, Receipt, Result, Scan, ScanPage, SignalStream, Signals, State, Time, Topic, commit_rule, evaluate,
+    read_rule, validate,
 };
 
 use super::bucket::{BucketState, Change, PartitionView};
@@ -138,42 +138,30 @@ impl MemoryEngine {
         let revision = bucket.next_revision(&control)?;
         let now = self.clock.now();
         let partition = at.partition.as_bytes();
-        let mut view = PartitionView::of(&bucket, partition);
+        let slot = bucket.partitions.find(partition);
+        let mut view = PartitionView::of(&bucket, slot, partition);
         let decided = evaluate(commit, &mut view, &fence, now, revision, COMMIT_MEMORY)?;
         if decided.receipt.replayed {
             return Ok(Tried::Done(decided.receipt));
         }
-        let change = bucket.weigh(partition, &decided.writes);
+        let change = bucket.weigh(slot, partition, &decided.writes);
         if !self.room.take(space, change) {
             return Ok(Tried::DoesNotFit(change));
         }
-        self.make_writes(space, &mut bucket, at, decided.writes, &decided.receipt, fence.marking);
+        if fence.marking {
+            for write in &decided.writes {
+                bucket.marks.set(partition, write.key.as_bytes(), revision);
+            }
+        }
+        let used = if space.is_disposable() { space.commits_at() } else { 0 };
+        let released = bucket.apply(slot, partition, decided.writes, used);
+        bucket.issued(revision);
+        self.room.give_back(space, released);
         self.room.sweep_bucket(space, &mut bucket, self.incarnation, now, SWEPT_PER_COMMIT_MAX);
         space.publish_stalest(at.bucket, &bucket, self.incarnation);
         // Told under the lock, so that messages keep the order of revisions.
         self.hub.publish(&commit.announce, revision);
         Ok(Tried::Done(decided.receipt))
-    }
-
-    fn make_writes(
-        &self,
-        space: &SpaceState,
-        bucket: &mut BucketState,
-        at: &Place,
-        writes: Vec<Write>,
-        receipt: &Receipt,
-        marking: bool,
-    ) {
-        let partition = at.partition.as_bytes();
-        if marking {
-            for write in &writes {
-                bucket.marks.set(partition, write.key.as_bytes(), receipt.revision);
-            }
-        }
-        let used = if space.is_disposable() { space.commits_at() } else { 0 };
-        let released = bucket.apply(partition, writes, used);
-        bucket.issued(receipt.revision);
-        self.room.give_back(space, released);
     }
 }
 

@@ -30,17 +30,20 @@ pub(super) struct Kept {
 /// The items of one partition, by key.
 #[derive(Debug)]
 pub(super) enum Items {
+    /// The most frequent case, without a place of its own in memory.
+    One(Bytes, Kept),
     Few(Vec<(Bytes, Kept)>),
     Many(BTreeMap<Bytes, Kept>),
 }
 
 impl Items {
     pub(super) fn new() -> Self {
-        Self::Few(Vec::with_capacity(1))
+        Self::Few(Vec::new())
     }
 
     pub(super) fn is_empty(&self) -> bool {
         match self {
+            Self::One(..) => false,
             Self::Few(few) => few.is_empty(),
             Self::Many(many) => many.is_empty(),
         }
@@ -48,6 +51,7 @@ impl Items {
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&Kept> {
         match self {
+            Self::One(only, kept) => (only == key).then_some(kept),
             Self::Few(few) => position(few, key).ok().map(|at| &few[at].1),
             Self::Many(many) => many.get(key),
         }
@@ -55,6 +59,7 @@ impl Items {
 
     pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Kept> {
         match self {
+            Self::One(only, kept) => (only == key).then_some(kept),
             Self::Few(few) => position(few, key).ok().map(|at| &mut few[at].1),
             Self::Many(many) => many.get_mut(key),
         }
@@ -62,6 +67,18 @@ impl Items {
 
     /// Adds an item that is not there.
     pub(super) fn add(&mut self, key: Bytes, kept: Kept) {
+        if let Self::One(..) = self
+            && let Self::One(only, first) = std::mem::replace(self, Self::Few(Vec::with_capacity(2)))
+        {
+            self.add_to_few(only, first);
+        } else if self.is_empty() {
+            *self = Self::One(key, kept);
+            return;
+        }
+        self.add_to_few(key, kept);
+    }
+
+    fn add_to_few(&mut self, key: Bytes, kept: Kept) {
         if let Self::Few(few) = self {
             let at = position(few, &key).unwrap_or_else(|at| at);
             if few.len() < FEW_MAX {
@@ -76,7 +93,15 @@ impl Items {
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Kept> {
+        if let Self::One(only, _) = self {
+            if only != key {
+                return None;
+            }
+            let Self::One(_, kept) = std::mem::replace(self, Self::new()) else { return None };
+            return Some(kept);
+        }
         match self {
+            Self::One(..) => None,
             Self::Few(few) => position(few, key).ok().map(|at| few.remove(at).1),
             Self::Many(many) => many.remove(key),
         }
@@ -88,6 +113,10 @@ impl Items {
             return Between::Few([].iter());
         }
         match self {
+            Self::One(only, kept) => {
+                let within = !is_before(only, from) && !is_after(only, to);
+                Between::One(within.then_some((only, kept)))
+            }
             Self::Few(few) => {
                 let begin = few.partition_point(|(key, _)| is_before(key, from));
                 let end = few.partition_point(|(key, _)| !is_after(key, to));
@@ -98,15 +127,7 @@ impl Items {
     }
 }
 
-/// A handful of keys is compared one after the other faster than it is halved.
 fn position(few: &[(Bytes, Kept)], key: &[u8]) -> Result<usize, usize> {
-    if let [(only, _)] = few {
-        return match only.as_ref().cmp(key) {
-            std::cmp::Ordering::Less => Err(1),
-            std::cmp::Ordering::Equal => Ok(0),
-            std::cmp::Ordering::Greater => Err(0),
-        };
-    }
     few.binary_search_by(|(present, _)| present.as_ref().cmp(key))
 }
 
@@ -139,6 +160,7 @@ fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
 
 /// An iterator from both ends over some items.
 pub(super) enum Between<'a> {
+    One(Option<(&'a Bytes, &'a Kept)>),
     Few(slice::Iter<'a, (Bytes, Kept)>),
     Many(btree_map::Range<'a, Bytes, Kept>),
 }
@@ -148,6 +170,7 @@ impl<'a> Iterator for Between<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
+            Self::One(one) => one.take(),
             Self::Few(few) => few.next().map(|(key, kept)| (key, kept)),
             Self::Many(many) => many.next(),
         }
@@ -157,6 +180,7 @@ impl<'a> Iterator for Between<'a> {
 impl DoubleEndedIterator for Between<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         match self {
+            Self::One(one) => one.take(),
             Self::Few(few) => few.next_back().map(|(key, kept)| (key, kept)),
             Self::Many(many) => many.next_back(),
         }

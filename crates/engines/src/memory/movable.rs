@@ -175,7 +175,8 @@ impl MemoryEngine {
         // Room for all of it first, so that a page is carried or refused as one.
         let growth = |carried: &Carried| {
             let write = Write { key: carried.key.clone(), state: Some(carried.state.clone()) };
-            let change = bucket.weigh(carried.partition.as_bytes(), &[write]);
+            let partition = carried.partition.as_bytes();
+            let change = bucket.weigh(bucket.partitions.find(partition), partition, &[write]);
             change.grown.saturating_sub(change.shrunk)
         };
         let reserved = items.iter().map(growth).sum();
@@ -189,10 +190,11 @@ impl MemoryEngine {
             let outcome = carry_rule(present, &carried.state);
             if outcome == CarryOutcome::Accepted {
                 let writes = vec![Write { key: carried.key.clone(), state: Some(carried.state.clone()) }];
-                let change = bucket.weigh(partition, &writes);
+                let slot = bucket.partitions.find(partition);
+                let change = bucket.weigh(slot, partition, &writes);
                 unused = (unused + change.shrunk).saturating_sub(change.grown);
                 let used = if space.is_disposable() { space.commits_at() } else { 0 };
-                bucket.apply(partition, writes, used);
+                bucket.apply(slot, partition, writes, used);
             }
             outcome
         });

@@ -1,5 +1,6 @@
 //! The table of workloads.
 
+mod embedded;
 mod home;
 mod memory;
 
@@ -32,5 +33,23 @@ pub const WORKLOADS: &[Workload] = &[
         goal: "G7",
         work: "put one item of the memory engine, from threads",
         run: memory::commit,
+    },
+    Workload {
+        name: "embedded-fetch",
+        goal: "G3",
+        work: "fetch one item of the embedded engine, from many tasks, 2 readers",
+        run: embedded::fetch,
+    },
+    Workload {
+        name: "embedded-readers",
+        goal: "G3",
+        work: "the same with 2 readers beside 1 reader",
+        run: embedded::readers,
+    },
+    Workload {
+        name: "embedded-commit",
+        goal: "G4",
+        work: "put one item of the embedded engine durably, from many tasks",
+        run: embedded::commit,
     },
 ];
