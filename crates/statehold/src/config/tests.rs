@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,8 +11,11 @@ use proptest::prelude::*;
 use super::key::Default as KeyDefault;
 use super::value::Raw;
 use super::*;
+use crate::secrets::KeyMaterial;
 
-const KEY: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+/// A key made for this run: no key is ever written into the sources.
+static KEY: LazyLock<String> =
+    LazyLock::new(|| KeyMaterial::generate().expect("the generator works").to_hex().to_string());
 
 /// Loads a file of this text, which is called `statehold.toml` in messages.
 struct Case {
@@ -106,7 +110,7 @@ fn every_default_is_legal_and_every_key_is_built() {
 fn f041_the_profile_is_explicit_and_decides_defaults() {
     let development = case("").load().unwrap();
     assert_eq!(development.profile, Profile::Development);
-    let production = case(&format!("profile = 'production'\nsecrets.token_key = '{KEY}'")).load().unwrap();
+    let production = case(&format!("profile = 'production'\nsecrets.token_key = '{}'", *KEY)).load().unwrap();
     assert_eq!(production.profile, Profile::Production);
     assert_eq!(production.log.format, LogFormat::Json);
     assert!(!production.server.openapi);
@@ -243,7 +247,8 @@ stores.limits = { engine = 'fast', allow_volatile = true }
 fn f297_production_takes_plain_http_behind_a_proxy() {
     let text = format!(
         "profile = 'production'\nserver = {{ listen = ['0.0.0.0:7600'], behind_tls_proxy = true }}\n\
-         secrets.token_key = '{KEY}'"
+         secrets.token_key = '{}'",
+        *KEY
     );
     assert!(case(&text).load().is_ok());
 }
@@ -307,31 +312,31 @@ fn tls_needs_both_files_and_a_closed_key() {
 fn f291_a_secret_comes_from_a_closed_file_or_the_environment_alone() {
     let file = case("secrets.token_key_file = 'PATH'");
     let path = file.path("token.key");
-    fs::write(&path, format!("{KEY}\n")).unwrap();
+    fs::write(&path, format!("{}\n", *KEY)).unwrap();
     let by_file = case("").variable("STATEHOLD_SECRETS__TOKEN_KEY_FILE", path.to_str().unwrap());
     assert!(by_file.mistakes().contains("has mode 0644"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     let key = by_file.load().unwrap().secrets.token_key.unwrap();
-    assert_eq!(*key.to_hex(), KEY);
+    assert_eq!(*key.to_hex(), *KEY);
 
-    let both = by_file.variable("STATEHOLD_SECRETS__TOKEN_KEY", KEY);
+    let both = by_file.variable("STATEHOLD_SECRETS__TOKEN_KEY", &KEY);
     assert!(both.mistakes().contains("are given: keep one"));
-    let flag = case("").flag("--token-key", "secrets.token_key", KEY);
+    let flag = case("").flag("--token-key", "secrets.token_key", &KEY);
     assert!(flag.mistakes().contains("never given on the command line"));
-    let open = case(&format!("secrets.token_key = '{KEY}'"));
+    let open = case(&format!("secrets.token_key = '{}'", *KEY));
     fs::set_permissions(open.path("statehold.toml"), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(open.mistakes().contains("holds a secret and has mode 0644"));
     for told in [both.mistakes(), flag.mistakes(), open.mistakes()] {
-        assert!(!told.contains(KEY), "{told}");
+        assert!(!told.contains(KEY.as_str()), "{told}");
     }
     assert!(mistakes("secrets.token_key_file = '/no/such/file'").contains("No such file"));
 }
 
 #[test]
 fn f294_secrets_are_never_printed() {
-    let config = case(&format!("secrets.token_key = '{KEY}'")).load().unwrap();
+    let config = case(&format!("secrets.token_key = '{}'", *KEY)).load().unwrap();
     for shown in [config.print_table(), config.print_json().to_string(), format!("{config:?}")] {
-        assert!(!shown.contains(KEY) && shown.contains("***"));
+        assert!(!shown.contains(KEY.as_str()) && shown.contains("***"));
     }
 }
 
