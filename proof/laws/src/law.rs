@@ -8,7 +8,7 @@ use statehold_core::{EngineKind, Guarantees, Slot};
 use crate::breach::{Breach, LawResult};
 use crate::broken::Broken;
 use crate::rig::Rig;
-use crate::stack::{Make, Stack, made_of};
+use crate::stack::{Make, Stack};
 
 /// One promise of the contract.
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +67,7 @@ pub async fn run_on(law: &Law, stack: &Stack) -> LawResult {
 /// # Errors
 /// What the law says of it: always, if the law bites.
 pub async fn run_on_broken(law: &Law, broken: &Broken) -> LawResult {
-    let habits = (broken.habits)();
-    run(law, made_of(habits)).await
+    run(law, broken.maker()).await
 }
 
 async fn run(law: &Law, make: Make) -> LawResult {

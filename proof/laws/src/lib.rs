@@ -8,18 +8,22 @@
 
 mod breach;
 mod broken;
+pub mod history;
 mod law;
 mod laws;
+mod page;
 mod plain;
 mod random;
 mod reference;
 mod rig;
 mod stack;
+pub mod triples;
 
 pub use breach::{Breach, LawResult};
 pub use broken::Broken;
 pub use law::{Applies, Law, Offer, run_on, run_on_broken};
 pub use laws::all as laws;
+pub use page::page;
 pub use random::Seeded;
 pub use rig::{Ground, Restart, Rig, Site};
 pub use stack::{Close, Make, Parts, Stack, plain, stacks};

@@ -86,18 +86,18 @@ impl fmt::Debug for Stack {
 /// Every stack that must keep the laws.
 pub fn stacks() -> Vec<Stack> {
     vec![
-        Stack::new("memory", memory),
+        Stack::new("memory", |site| Ok(memory(site))),
         Stack::new("embedded", |site| embedded(site, Synchronous::Full)),
         Stack::new("embedded, normal", |site| embedded(site, Synchronous::Normal)),
-        Stack::new("metrics > memory", |site| layered(memory(site)?, |stack| stack.layer(MetricsLayer))),
-        Stack::new("deadline > memory", |site| layered(memory(site)?, |stack| stack.layer(deadline()))),
-        Stack::new("production > memory", |site| layered(memory(site)?, production)),
+        Stack::new("metrics > memory", |site| layered(memory(site), |stack| stack.layer(MetricsLayer))),
+        Stack::new("deadline > memory", |site| layered(memory(site), |stack| stack.layer(deadline()))),
+        Stack::new("production > memory", |site| layered(memory(site), production)),
         Stack::new("production > embedded", |site| layered(embedded(site, Synchronous::Full)?, production)),
     ]
 }
 
-fn memory(site: &Site) -> Result<Parts> {
-    Ok(Parts::bare(MemoryEngine::new(MemoryConfig::default(), Arc::clone(&site.clock) as Arc<dyn Clock>)))
+fn memory(site: &Site) -> Parts {
+    Parts::bare(MemoryEngine::new(MemoryConfig::default(), Arc::clone(&site.clock) as Arc<dyn Clock>))
 }
 
 fn embedded(site: &Site, synchronous: Synchronous) -> Result<Parts> {

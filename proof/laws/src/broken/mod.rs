@@ -21,6 +21,7 @@ use statehold_core::{
 
 use crate::plain::{KeptBucket, Plain, View, World};
 use crate::rig::Restart;
+use crate::stack::{Make, made_of};
 
 /// An engine that breaks a law.
 #[derive(Clone, Copy)]
@@ -29,6 +30,13 @@ pub struct Broken {
     pub name: &'static str,
     /// The plain engine's habits, one of them bad.
     pub(crate) habits: fn() -> Arc<dyn Habits>,
+}
+
+impl Broken {
+    /// How it is started.
+    pub fn maker(&self) -> Make {
+        made_of((self.habits)())
+    }
 }
 
 impl fmt::Debug for Broken {

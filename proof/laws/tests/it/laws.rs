@@ -1,14 +1,11 @@
 //! Each law on each stack, as a test of its own name.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use statehold_laws::{Applies, Breach, Law, Rig, Stack, laws, plain, run_on, run_on_broken, stacks};
 
-/// Runs something on several threads, whatever the machine has.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
-    runtime.expect("a runtime starts").block_on(future)
-}
+use super::block_on;
 
 fn law(group: &str, name: &str) -> &'static Law {
     let id = format!("{group}.{}", name.replace('_', "-"));
@@ -117,6 +114,43 @@ fn every_law_applies_to_the_plain_engine_that_the_broken_ones_are_made_of() {
     let offer = block_on(async { Rig::new(plain().maker()).await.expect("the plain engine starts").offer() });
     for law in laws() {
         assert_eq!((law.applies)(&offer), Applies::Yes, "{} is not shown to bite", law.id);
+    }
+}
+
+/// The laws that a stack does not promise.
+fn not_promised(name: &str) -> BTreeSet<&'static str> {
+    let offer = block_on(async { Rig::new(stack(name).maker()).await.expect("the stack starts").offer() });
+    laws().filter(|law| (law.applies)(&offer) != Applies::Yes).map(|law| law.id).collect()
+}
+
+#[test]
+fn f037_memory_promises_every_law_but_those_of_a_kept_file() {
+    let kept = ["restart.keeps", "restart.whole", "restart.replay", "restart.fence"];
+    let expected: BTreeSet<&str> = kept.into_iter().collect();
+    assert_eq!(not_promised("production > memory"), expected);
+}
+
+#[test]
+fn f299_embedded_in_production_promises_every_law() {
+    assert_eq!(not_promised("production > embedded"), BTreeSet::new());
+}
+
+#[test]
+fn f301_no_law_sleeps() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/laws");
+    for entry in std::fs::read_dir(folder).expect("the laws have a folder") {
+        let path = entry.expect("a law's file").path();
+        let text = std::fs::read_to_string(&path).expect("a law's file");
+        assert!(!text.contains("sleep"), "{} sleeps; turn the clock", path.display());
+    }
+}
+
+#[test]
+fn f303_what_was_acknowledged_is_equal_after_every_restart() {
+    for stack in stacks() {
+        for id in ["restart.keeps", "restart.revision", "restart.replay"] {
+            keeps(&stack, laws().find(|law| law.id == id).expect("the law is written"));
+        }
     }
 }
 
