@@ -237,3 +237,96 @@ impl std::fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::routing::{get, post};
+    use statehold::{Config, Statehold};
+    use statehold_api::ProblemBody;
+    use statehold_core::ManualClock;
+    use tokio::sync::Notify;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::meters::HttpMeters;
+    use crate::routes;
+    use crate::settings::Settings;
+
+    async fn state(directory: &std::path::Path) -> AppState {
+        let config = Config::in_directory(directory).unwrap();
+        let settings = Settings::from(&config);
+        let hold = Statehold::open(config, Arc::new(ManualClock::default())).await.unwrap();
+        AppState::new(hold, None, settings, HttpMeters::new([]), bytes::Bytes::new())
+    }
+
+    fn request(method: Method) -> Request {
+        Request::builder().method(method).uri("/x").body(Body::empty()).unwrap()
+    }
+
+    async fn problem(response: Response) -> (ProblemBody, String) {
+        let bytes = to_bytes(response.into_body(), 65_536).await.unwrap();
+        (serde_json::from_slice(&bytes).unwrap(), String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_inner_fault_that_tells_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let broken = async || -> Response { panic!("the secret word") };
+        let routes = Router::new().route("/x", get(broken).post(broken));
+        let router = routes::serve(routes, state(directory.path()).await);
+        for method in [Method::GET, Method::POST] {
+            let response = router.clone().oneshot(request(method)).await.unwrap();
+            let (body, text) = problem(response).await;
+            assert_eq!((body.code, body.detail.as_deref()), (Code::Internal, None));
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_goes_on_when_its_caller_leaves_and_a_read_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        for (method, finishes) in [(Method::POST, true), (Method::GET, false)] {
+            let (go, done, begun) =
+                (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+            let work = {
+                let (go, done, begun) = (Arc::clone(&go), Arc::clone(&done), Arc::clone(&begun));
+                async move || {
+                    begun.notify_one();
+                    go.notified().await;
+                    done.store(true, Ordering::SeqCst);
+                }
+            };
+            let router =
+                routes::serve(Router::new().route("/x", get(work.clone()).merge(post(work))), state.clone());
+            tokio::select! {
+                _ = router.oneshot(request(method)) => panic!("it waits"),
+                () = begun.notified() => {}
+            }
+            // The select has dropped the request's future, as the server does when the connection ends.
+            go.notify_one();
+            state.changes().close();
+            state.changes().wait().await;
+            assert_eq!(done.load(Ordering::SeqCst), finishes);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stopping_server_takes_no_new_work() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(directory.path()).await;
+        let router = routes::serve(Router::new().route("/x", get(async || "fine")), state.clone());
+        state.enter(Phase::Draining);
+        assert_eq!(router.clone().oneshot(request(Method::GET)).await.unwrap().status(), 200);
+        state.enter(Phase::Stopping);
+        state.enter(Phase::Draining);
+        let response = router.oneshot(request(Method::GET)).await.unwrap();
+        assert!(response.headers().contains_key("retry-after"));
+        assert_eq!(problem(response).await.0.code, Code::Draining);
+    }
+}

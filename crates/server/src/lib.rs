@@ -16,7 +16,9 @@ mod problem;
 mod routes;
 mod serve;
 mod settings;
+mod signals;
 
 pub use accept::TlsError;
 pub use serve::{Remote, Server, StartError};
 pub use settings::{HANDSHAKE_TIMEOUT, HEADER_TIMEOUT, Settings};
+pub use signals::stop_on_signals;

@@ -178,3 +178,35 @@ fn choose(reached: &KeyNamespaces, headers: &HeaderMap) -> Result<Namespace, Pro
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn chosen(reached: &[&str], named: &[&'static str]) -> Result<String, Code> {
+        let reached = match reached {
+            ["*"] => KeyNamespaces::All,
+            names => KeyNamespaces::These(names.iter().map(|name| Namespace::new(*name).unwrap()).collect()),
+        };
+        let mut headers = HeaderMap::new();
+        for name in named {
+            headers.append(NAMESPACE, HeaderValue::from_static(name));
+        }
+        choose(&reached, &headers).map(|name| name.as_str().to_owned()).map_err(|problem| problem.code())
+    }
+
+    #[test]
+    fn a_namespace_is_named_unless_there_is_only_one() {
+        assert_eq!(chosen(&["shop"], &[]), Ok("shop".into()));
+        assert_eq!(chosen(&["shop"], &["shop"]), Ok("shop".into()));
+        assert_eq!(chosen(&["shop", "blog"], &["blog"]), Ok("blog".into()));
+        assert_eq!(chosen(&["*"], &["any"]), Ok("any".into()));
+        assert_eq!(chosen(&["shop", "blog"], &[]), Err(Code::NamespaceRequired));
+        assert_eq!(chosen(&["*"], &[]), Err(Code::NamespaceRequired));
+        assert_eq!(chosen(&["shop"], &["blog"]), Err(Code::NamespaceForbidden));
+        assert_eq!(chosen(&["shop"], &["shop", "shop"]), Err(Code::NamespaceForbidden));
+        assert_eq!(chosen(&["*"], &["No Such"]), Err(Code::InvalidId));
+    }
+}

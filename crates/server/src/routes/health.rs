@@ -67,7 +67,7 @@ async fn ready(
     operator: Option<Operator>,
 ) -> Result<Response, Problem> {
     let report = state.hold().health().ready().await;
-    let always = listener == Listener::Ops && state.settings().health_detail == HealthDetail::Always;
+    let always = listener == Listener::Ops && state.hold().config().health.detail == HealthDetail::Always;
     let detailed = always || operator.is_some_and(|operator| operator.has(Scope::HealthRead));
     let status = if report.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = if detailed {

@@ -25,7 +25,7 @@ async fn metrics(
     Extension(listener): Extension<Listener>,
     operator: Result<Operator, Problem>,
 ) -> Result<Response, Problem> {
-    let settings = state.settings().metrics;
+    let settings = state.hold().config().metrics;
     if !(listener == Listener::Ops && settings.public) {
         operator?.require(Scope::MetricsRead)?;
     }

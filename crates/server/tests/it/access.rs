@@ -53,7 +53,7 @@ async fn a_key_ends_when_its_time_is_over_and_when_it_is_revoked() {
     let (id, secret) = (made["key"]["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
     let bearer = format!("Bearer {secret}");
     json(keys_as(&server, &bearer).await, 200).await;
-    server.clock.advance(Duration::from_secs(3_600));
+    server.clock.advance(Duration::from_hours(1));
     refused(keys_as(&server, &bearer).await, Code::CredentialsExpired).await;
 
     let other = server.key(&["default"], &[Scope::OpsAdmin]).await;
@@ -94,7 +94,7 @@ async fn a_key_is_refused_from_other_networks_and_forwarded_addresses_are_believ
     ] {
         let key = server
             .key_with(&["*"], &[Scope::OpsAdmin], |new| {
-                new.allowed_cidrs = vec!["10.0.0.0/8".parse().unwrap()]
+                new.allowed_cidrs = vec!["10.0.0.0/8".parse().unwrap()];
             })
             .await;
         let request = server.bare(Method::GET, "/v1/keys").bearer_auth(key.text.expose());

@@ -40,9 +40,18 @@ impl TestServer {
 
     /// A server with changed settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::configured(|_| {}, change).await
+    }
+
+    /// A server with a changed configuration and changed settings.
+    pub(crate) async fn configured(
+        configure: impl FnOnce(&mut Config),
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::default());
-        let config = Config::in_directory(directory.path()).unwrap();
+        let mut config = Config::in_directory(directory.path()).unwrap();
+        configure(&mut config);
         let metrics = Metrics::install(config.profile, config.features, &*clock);
         let hold = Statehold::open(config.clone(), Arc::clone(&clock) as _).await.unwrap();
         let mut settings = Settings::from(&config);
@@ -66,7 +75,8 @@ impl TestServer {
             running,
             _directory: directory,
         };
-        server.operator = server.key(&["*"], Scope::ALL).await.text.expose().to_owned();
+        let operator = server.key(&["*"], Scope::ALL).await;
+        server.operator = String::from(operator.text.expose());
         server
     }
 

@@ -1,5 +1,7 @@
 //! Whatever is sent, the answer is a reply of ours and never a fault of ours.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
@@ -70,7 +72,11 @@ fn shot(templates: Vec<(String, Method)>) -> impl Strategy<Value = Shot> {
 }
 
 fn encoded(id: &str) -> String {
-    id.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in id.bytes() {
+        write!(text, "%{byte:02x}").expect("writing to a string");
+    }
+    text
 }
 
 #[test]

@@ -91,11 +91,13 @@ async fn f279_paths_and_methods_of_any_kind_add_no_series() {
 
 #[tokio::test]
 async fn the_ops_listener_serves_operators_alone_and_openly_where_configured() {
-    let server = TestServer::with(|settings| {
-        settings.server.ops_listen = vec![([127, 0, 0, 1], 0).into()];
-        settings.metrics.public = true;
-        settings.health_detail = HealthDetail::Always;
-    })
+    let server = TestServer::configured(
+        |config| {
+            config.metrics.public = true;
+            config.health.detail = HealthDetail::Always;
+        },
+        |settings| settings.server.ops_listen = vec![([127, 0, 0, 1], 0).into()],
+    )
     .await;
     let ops = server.ops_address.unwrap();
     let get = |path: &str| server.client.get(format!("http://{ops}{path}")).send();
