@@ -13,6 +13,7 @@ use super::commit::{self, Statements};
 use super::memory::Memory;
 use super::open::EmbeddedEngine;
 use super::rows;
+use super::sweep::remove_found;
 
 static MARKS: Sql = Sql::new(
     "SELECT marks.partition, marks.item, marks.revision,
@@ -29,14 +30,14 @@ static CLEAR_UNCHECKED: Sql = Sql::new(
     "DELETE FROM marks
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4 AND revision = $5 AND kind = 2",
 );
-static FORGET_ITEMS: Sql = Sql::new(
-    "DELETE FROM items WHERE (space, bucket, partition, item) IN
-        (SELECT space, bucket, partition, item FROM items WHERE space = $1 AND bucket = $2 LIMIT $3)",
-);
-static FORGET_MARKS: Sql = Sql::new(
-    "DELETE FROM marks WHERE (space, bucket, partition, item) IN
-        (SELECT space, bucket, partition, item FROM marks WHERE space = $1 AND bucket = $2 LIMIT $3)",
-);
+static ITEMS_OF: Sql =
+    Sql::new("SELECT space, bucket, partition, item FROM items WHERE space = $1 AND bucket = $2 LIMIT $3");
+static REMOVE_ITEM: Sql =
+    Sql::new("DELETE FROM items WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");
+static MARKS_OF: Sql =
+    Sql::new("SELECT space, bucket, partition, item FROM marks WHERE space = $1 AND bucket = $2 LIMIT $3");
+static REMOVE_MARK: Sql =
+    Sql::new("DELETE FROM marks WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");
 
 #[async_trait]
 impl Movable for EmbeddedEngine {
@@ -259,7 +260,8 @@ fn forget(tx: &Tx<'_>, memory: &mut Memory, space: &Space, buckets: &[Bucket]) -
     let Some(kept) = memory.spaces.get(space.key()) else { return Ok(Ok(0)) };
     for bucket in buckets {
         let rows = [Val::Int(kept.id), Val::from(bucket.number()), Val::Int(PAGE_MAX as i64)];
-        let gone = tx.execute(&FORGET_ITEMS, &rows)? + tx.execute(&FORGET_MARKS, &rows)?;
+        let gone = remove_found(tx, &ITEMS_OF, &rows, &REMOVE_ITEM)?
+            + remove_found(tx, &MARKS_OF, &rows, &REMOVE_MARK)?;
         if gone > 0 {
             return Ok(Ok(gone));
         }

@@ -7,12 +7,14 @@ use super::memory::Memory;
 use super::open::EmbeddedEngine;
 use super::rows;
 
-static SWEEP: Sql = Sql::new(
-    "DELETE FROM items WHERE (space, bucket, partition, item) IN
-        (SELECT space, bucket, partition, item FROM items
-         WHERE space = $1 AND deadline_ms IS NOT NULL AND deadline_ms <= $2 AND item >= $3
-         ORDER BY deadline_ms LIMIT $4)",
+// The keys first, then each by itself: SQLite would look up `(…) IN (SELECT …)` by the first column alone.
+static EXPIRED: Sql = Sql::new(
+    "SELECT space, bucket, partition, item FROM items
+     WHERE space = $1 AND deadline_ms IS NOT NULL AND deadline_ms <= $2 AND item >= $3
+     ORDER BY deadline_ms LIMIT $4",
 );
+static REMOVE: Sql =
+    Sql::new("DELETE FROM items WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");
 
 impl EmbeddedEngine {
     /// Removes up to `limit` (at most 1,000) expired items, soonest first, and says how many: fewer than asked for
@@ -41,10 +43,19 @@ fn sweep(tx: &Tx<'_>, memory: &Memory, limit: usize, now: Time) -> Result<usize>
             Val::from(from),
             Val::Int((limit - swept) as i64),
         ];
-        swept += tx.execute(&SWEEP, &wanted)?;
+        swept += remove_found(tx, &EXPIRED, &wanted, &REMOVE)?;
         if swept >= limit {
             break;
         }
     }
     Ok(swept)
+}
+
+/// Runs `remove` for every primary key that `find` finds.
+pub(super) fn remove_found(tx: &Tx<'_>, find: &Sql, wanted: &[Val], remove: &Sql) -> Result<usize> {
+    let keys = tx.query(find, wanted, |row| {
+        Ok([Val::Int(row.int(0)?), Val::Int(row.int(1)?), Val::Blob(row.bytes(2)?), Val::Blob(row.bytes(3)?)])
+    })?;
+    let mut remove = tx.prepare(remove)?;
+    keys.iter().try_fold(0, |gone, key| Ok(gone + remove.execute(key)?))
 }
