@@ -2,6 +2,8 @@
 
 mod engine;
 mod policy;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
