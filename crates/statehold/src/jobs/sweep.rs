@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use metrics::gauge;
+use metrics::{counter, gauge};
 use parking_lot::Mutex;
 use statehold_core::{Bucket, Cx, Engine, Error, Result, Scan, View};
 use statehold_journal::control::Placement;
-use statehold_stores::sessions::{SessionError, Sessions};
+use statehold_stores::sessions::{Active, SessionError, Sessions};
 use tokio_util::sync::CancellationToken;
 
 use super::Ground;
@@ -39,6 +39,7 @@ pub(super) async fn run(ground: &Ground, counts: &Counts, stop: &CancellationTok
         }
     };
     counts.keep(&placements);
+    let mut active = Active::default();
     for placement in &placements {
         if stop.is_cancelled() {
             break;
@@ -46,23 +47,30 @@ pub(super) async fn run(ground: &Ground, counts: &Counts, stop: &CancellationTok
         if !ground.tables.serves_namespace(placement.space.namespace()) {
             continue;
         }
-        done.add(expire(ground, placement).await);
+        if placement.space.store().as_str() == Sessions::STORE {
+            done.add(sweep_sessions(ground, placement, &mut active).await);
+        }
         done.add(count(ground, counts, placement, stop).await.map(|()| 0));
     }
+    active.publish();
     counts.tell();
     done
 }
 
-/// Removes what expired in a space that observes it. Elsewhere engines remove it by themselves.
-async fn expire(ground: &Ground, placement: &Placement) -> Result<u64> {
-    if placement.space.store().as_str() != Sessions::STORE {
-        return Ok(0);
-    }
+/// Removes the sessions that expired, which engines leave to their store, and adds up those that live.
+async fn sweep_sessions(ground: &Ground, placement: &Placement, active: &mut Active) -> Result<u64> {
     let sessions = ground.homes.sessions(placement.space.namespace()).await?;
-    match sessions.sweep(&Cx::new()).await {
-        Ok(swept) => Ok(swept.items),
-        Err(SessionError::Engine(error)) => Err(error),
-        Err(other) => Err(Error::internal("the sweep of sessions failed").caused_by(other)),
+    let cx = Cx::new();
+    let swept = sessions.sweep(&cx).await.map_err(engine_error)?;
+    counter!("statehold_store_expired_total", "store" => Sessions::STORE).increment(swept.items);
+    *active += sessions.count(&cx).await.map_err(engine_error)?;
+    Ok(swept.items)
+}
+
+fn engine_error(error: SessionError) -> Error {
+    match error {
+        SessionError::Engine(error) => error,
+        other => Error::internal("the sweep of sessions failed").caused_by(other),
     }
 }
 
