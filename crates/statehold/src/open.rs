@@ -211,6 +211,15 @@ impl Statehold {
     }
 }
 
+/// A system that is dropped without [`Statehold::close`] ends as one that is killed does, only sooner.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.interrupt.raise();
+        self.stop.cancel();
+        self.jobs.cancel();
+    }
+}
+
 impl Inner {
     async fn end(&self) {
         self.health.enter(Phase::Draining);

@@ -106,15 +106,19 @@ impl ControlTables {
             .await
     }
 
-    /// Takes over what the engine shows where it is ahead of the tables, which were put back: no term at or below
-    /// `term` is drawn again. Changes nothing where another caller was first.
-    pub async fn adopt_placement(&self, known: &Placement, epoch: Epoch, term: Term) -> Result<()> {
+    /// Takes over what the engine shows where it is ahead of the placement; answers whether the tables were put back,
+    /// which shows in a term that they never drew: then no term near it is drawn again. Changes nothing where another
+    /// caller was first.
+    pub async fn adopt_placement(&self, known: &Placement, epoch: Epoch, term: Term) -> Result<bool> {
         let known = known.clone();
         self.db
             .write("placements.adopt", move |tx| {
-                raise_term(tx, Term(term.0.saturating_add(TERMS_SKIPPED)))?;
-                let adopted = Placement { epoch, term, ..known.clone() };
-                replace(tx, &known, &adopted).map(drop)
+                let put_back = term > installation(tx)?.term;
+                if put_back {
+                    raise_term(tx, Term(term.0.saturating_add(TERMS_SKIPPED)))?;
+                }
+                replace(tx, &known, &Placement { epoch, term, ..known.clone() })?;
+                Ok(put_back)
             })
             .await
     }

@@ -101,11 +101,14 @@ async fn of_two_that_advance_a_placement_one_wins_and_terms_are_never_drawn_twic
     assert_eq!(next.epoch, Epoch(8));
     assert!(next.term > Term(40));
     let adopted = (Epoch(20), Term(500));
-    installed.tables.adopt_placement(&next, adopted.0, adopted.1).await.unwrap();
+    assert!(installed.tables.adopt_placement(&next, adopted.0, adopted.1).await.unwrap());
     let known = installed.tables.placement(&space()).unwrap().unwrap();
     assert_eq!((known.epoch, known.term), adopted);
     let after = installed.tables.advance_placement(&known, none).await.unwrap().unwrap();
     assert!(after.term.0 > 500 + TERMS_SKIPPED);
+    let later = (Epoch(after.epoch.0 + 1), after.term);
+    assert!(!installed.tables.adopt_placement(&after, later.0, later.1).await.unwrap(), "a term of ours");
+    let after = Placement { epoch: later.0, ..after };
     installed.tables.skip_terms().await.unwrap();
     let skipped = installed.tables.advance_placement(&after, none).await.unwrap().unwrap();
     assert!(skipped.term.0 > after.term.0 + TERMS_SKIPPED);

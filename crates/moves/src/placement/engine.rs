@@ -100,12 +100,13 @@ impl Placed {
             match step(placement.epoch, self.tables.owner(), seen) {
                 Step::Serve(epoch) => return Ok(epoch),
                 Step::Adopt { epoch, term } => {
-                    tracing::warn!(
-                        event = "placement_behind",
-                        space = self.space.key(),
-                        "the control tables are older than the engine: its epoch is taken over"
-                    );
-                    self.tables.adopt_placement(&placement, epoch, term).await?;
+                    if self.tables.adopt_placement(&placement, epoch, term).await? {
+                        tracing::warn!(
+                            event = "control_put_back",
+                            space = self.space.key(),
+                            "the control tables are older than the engine, whose epoch and term hold"
+                        );
+                    }
                 }
                 Step::Establish => {
                     let incarnation = present.first().copied().ok_or_else(gone)?;

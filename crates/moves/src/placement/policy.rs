@@ -7,7 +7,8 @@ use statehold_core::{Control, Epoch, Incarnation, Owner, Role, Term};
 pub(super) enum Step {
     /// Every bucket is open at the placement's epoch.
     Serve(Epoch),
-    /// Every bucket is open at a later epoch than the placement knows: the control tables were put back.
+    /// Every bucket is open at a later epoch than the placement knows: the control tables were put back, or the space
+    /// was forgotten and made again.
     Adopt {
         /// The engine's epoch.
         epoch: Epoch,

@@ -139,9 +139,14 @@ impl Jobs {
         Arc::clone(runner).run().await
     }
 
+    /// Starts no more runs, and ends those under way at their next step.
+    pub(crate) fn cancel(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops every job and waits until none runs.
     pub(crate) async fn stop(&self) {
-        self.stop.cancel();
+        self.cancel();
         self.tasks.wait().await;
     }
 }

@@ -14,6 +14,14 @@ fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
 }
 
+/// A file with a good key, as an operator would make it.
+fn token_key_file(directory: &Path) -> String {
+    let path = directory.join("key");
+    std::fs::write(&path, crate::secrets::KeyMaterial::generate().unwrap().to_hex().as_str()).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_fresh_directory_serves_and_everything_in_it_is_private() {
     let directory = tempfile::tempdir().unwrap();
@@ -92,12 +100,10 @@ async fn f042_production_refuses_memory_homes_and_missing_secrets() {
         let error = Statehold::open(config, Arc::new(ManualClock::default())).await.unwrap_err();
         assert_eq!(error.kind(), OpenKind::Configuration);
     }
-    let key = directory.path().join("key");
-    std::fs::write(&key, crate::secrets::KeyMaterial::generate().unwrap().to_hex().as_str()).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let key = token_key_file(directory.path());
     let keys = [
         ("profile", "production"),
-        ("secrets.token_key_file", key.to_str().unwrap()),
+        ("secrets.token_key_file", &*key),
         ("engines.fast.kind", "memory"),
         ("stores.cache.engine", "fast"),
     ];
@@ -150,15 +156,69 @@ async fn the_placement_holds_where_the_configuration_differs() {
 }
 
 #[tokio::test]
-async fn damaged_files_are_refused_by_name() {
-    for file in ["records.db", "state.db"] {
+async fn f015_an_engine_that_cannot_serve_keeps_the_system_from_starting() {
+    for (file, profile) in
+        [("records.db", "development"), ("state.db", "development"), ("state.db", "production")]
+    {
         let directory = tempfile::tempdir().unwrap();
-        open(directory.path()).await.close().await;
-        std::fs::write(directory.path().join(file), b"this is no database, whatever its name says").unwrap();
-        let error = open_with(directory.path(), &[], &Arc::default()).await.unwrap_err();
+        let data = directory.path().join("data");
+        let key = token_key_file(directory.path());
+        let keys = [("profile", profile), ("secrets.token_key_file", &*key)];
+        open_with(&data, &keys, &Arc::default()).await.unwrap().close().await;
+        std::fs::write(data.join(file), b"this is no database, whatever its name says").unwrap();
+        let error = open_with(&data, &keys, &Arc::default()).await.unwrap_err();
         assert_eq!(error.kind(), OpenKind::Unavailable);
-        assert!(error.to_string().contains(file), "{error}");
+        assert!(error.to_string().contains(file) && !error.hint().is_empty(), "{error}");
     }
+}
+
+#[tokio::test]
+async fn f041_production_makes_no_key_by_itself_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let key = token_key_file(directory.path());
+    let keys = [("profile", "production"), ("secrets.token_key_file", &*key)];
+    let hold = open_with(&data, &keys, &Arc::default()).await.unwrap();
+    assert!(!hold.operator_key_written() && !data.join("operator.key").exists());
+    assert!(!data.join("secrets").exists());
+    assert!(hold.warnings().iter().any(|warning| warning.code == "no_operator_key"));
+    assert_eq!(hold.status().await.unwrap().profile, crate::config::Profile::Production);
+    hold.close().await;
+}
+
+#[tokio::test]
+async fn f262_a_disk_that_is_too_full_is_unhealthy() {
+    let directory = tempfile::tempdir().unwrap();
+    let hold =
+        open_with(directory.path(), &[("health.disk_min", "1024 GiB")], &Arc::default()).await.unwrap();
+    let report = hold.health().ready().await;
+    let disk = &report.checks["disk"];
+    // A host with more than this much room is healthy, and is told so.
+    let room = disk.data["free_bytes"].as_u64().unwrap() >= 1 << 40;
+    assert_eq!(disk.status, if room { Status::Healthy } else { Status::Unhealthy }, "{report:?}");
+    assert_eq!(report.serves(), room);
+    hold.close().await;
+}
+
+#[tokio::test]
+async fn a_system_that_was_dropped_needs_no_repair() {
+    let directory = tempfile::tempdir().unwrap();
+    let hold = open(directory.path()).await;
+    set(&hold.cache(&default()).await.unwrap(), "a", "1").await;
+    let engine = Arc::downgrade(hold.jobs());
+    drop(hold);
+    while engine.upgrade().is_some() {
+        tokio::task::yield_now().await;
+    }
+    // The jobs end at their next step, and with them the last hold on the files.
+    let hold = loop {
+        match open_with(directory.path(), &[], &Arc::default()).await {
+            Ok(hold) => break hold,
+            Err(error) => assert!(format!("{error:?}").contains("used by another process"), "{error:?}"),
+        }
+    };
+    assert_eq!(get(&hold.cache(&default()).await.unwrap(), "a").await.as_deref(), Some("1"));
+    hold.close().await;
 }
 
 #[tokio::test]
