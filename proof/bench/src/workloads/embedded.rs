@@ -210,8 +210,10 @@ impl Bare {
         while began.elapsed() < span {
             let chosen: Vec<usize> = (0..per_sync).map(|_| self.pick()).collect();
             let tx = self.connection.transaction()?;
-            for n in chosen {
-                put(&tx, &self.keys[n], n, self.value_bytes)?;
+            for (at, n) in chosen.into_iter().enumerate() {
+                // Another value each time: SQLite writes nothing where a row stays the same.
+                let seed = self.keys.len() + n + at + operations as usize;
+                put(&tx, &self.keys[n], seed, self.value_bytes)?;
             }
             tx.commit()?;
             operations += per_sync as u64;
