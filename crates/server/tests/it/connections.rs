@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use statehold::config::{TlsSettings, TlsVersion};
+use statehold_server::{Server, Settings, StartError, TlsError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -153,4 +154,49 @@ async fn http_2_is_spoken_in_the_clear_to_those_who_know() {
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let reply = client.get(format!("http://{}/v1/openapi.json", server.address)).send().await.unwrap();
     assert_eq!((reply.status().as_u16(), reply.version()), (200, reqwest::Version::HTTP_2));
+}
+
+#[tokio::test]
+async fn clients_must_show_a_certificate_where_an_authority_is_configured() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut tls, certificate) = certificates(directory.path());
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&authority_key).unwrap();
+    let client_ca_file = directory.path().join("ca.pem");
+    std::fs::write(&client_ca_file, authority.pem()).unwrap();
+    tls.client_ca_file = Some(client_ca_file);
+    let server = TestServer::with(|settings| settings.server.tls = Some(tls)).await;
+    let url = format!("https://localhost:{}/v1/openapi.json", server.address.port());
+    trusting(&certificate, server.address).get(&url).send().await.expect_err("no certificate");
+
+    let key = rcgen::KeyPair::generate().unwrap();
+    let issuer = rcgen::Issuer::new(params, authority_key);
+    let signed =
+        rcgen::CertificateParams::new(vec!["client".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let identity = format!("{}{}", signed.pem(), key.serialize_pem());
+    let client = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_der(certificate.der()).unwrap()])
+        .identity(reqwest::Identity::from_pem(identity.as_bytes()).unwrap())
+        .resolve("localhost", server.address)
+        .build()
+        .unwrap();
+    assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_with_a_key_that_others_may_read_or_an_address_that_is_taken() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let (tls, _) = certificates(directory.path());
+    std::fs::set_permissions(&tls.key_file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let server = TestServer::start().await;
+    let mut settings = Settings::from(&*server.hold.config());
+    settings.server.listen = vec![server.address];
+    let taken = Server::bind(server.hold.clone(), None, settings.clone()).await;
+    assert!(matches!(taken, Err(StartError::Listen(address, _)) if address == server.address));
+    settings.server.tls = Some(tls);
+    let open = Server::bind(server.hold.clone(), None, settings).await;
+    assert!(matches!(open, Err(StartError::Tls(TlsError::TooOpen(_)))));
 }

@@ -1,5 +1,7 @@
 //! Every reply can be found again by its correlation id.
 
+use std::sync::{Arc, Mutex};
+
 use reqwest::Method;
 use statehold::config::HealthDetail;
 use statehold_api::Code;
@@ -107,4 +109,54 @@ async fn the_ops_listener_serves_operators_alone_and_openly_where_configured() {
     refused(get("/v1/keys").await.unwrap(), Code::RouteNotFound).await;
     let plain = server.bare(Method::GET, "/metrics").send().await.unwrap();
     refused(plain, Code::CredentialsMissing).await;
+}
+
+/// What was logged, for one test to read. Each test has a process of its own.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn f275_the_log_follows_a_request_by_its_id_and_holds_no_credentials() {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .init();
+    let server = TestServer::start().await;
+    let (operator, wrong) = (server.operator.clone(), "shk_0123456789abcdef_hunter2");
+    let asked = server.request(Method::DELETE, "/v1/keys/feedfeedfeedfeed?x=private");
+    asked.header("x-correlation-id", "follow.me-1").send().await.unwrap();
+    let guess = server.bare(Method::GET, "/v1/keys").bearer_auth(wrong);
+    guess.header("x-correlation-id", "follow.me-2").send().await.unwrap();
+    assert!(server.stopped().await);
+    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let of = |id: &str| {
+        lines
+            .iter()
+            .find(|line| line["fields"]["event"] == "request_served" && line["span"]["correlation_id"] == id)
+            .unwrap_or_else(|| panic!("nothing about {id}"))
+    };
+    let (first, second) = (of("follow.me-1"), of("follow.me-2"));
+    assert_eq!(first["fields"]["route"], "/v1/keys/{id}");
+    assert!(first["fields"]["duration_ms"].is_f64(), "{first}");
+    assert_eq!(second["fields"]["error_code"], "credentials_invalid");
+    let secret = &operator["shk_0123456789abcdef_".len()..];
+    for hidden in [secret, "hunter2", "private", "feedfeedfeedfeed"] {
+        assert!(!text.contains(hidden), "{hidden} is in the log");
+    }
 }
