@@ -10,6 +10,7 @@ pub mod limits;
 pub mod namespaces;
 pub mod ops;
 pub mod problem;
+pub mod sessions;
 pub mod values;
 
 pub use common::{Page, PageQuery};

@@ -13,6 +13,7 @@ mod edge;
 mod extract;
 mod meters;
 mod problem;
+mod rate_headers;
 mod routes;
 mod serve;
 mod settings;

@@ -7,6 +7,8 @@ use statehold_core::{
     Term, Time, Traits,
 };
 use statehold_engines::memory::{MemoryConfig, MemoryEngine};
+use statehold_engines::sql::{EmbeddedConfig, EmbeddedEngine};
+use tempfile::TempDir;
 
 use crate::Home;
 
@@ -17,6 +19,25 @@ pub(crate) async fn memory_home(store: &str, traits: Traits) -> (Home, Arc<Manua
     (open(engine, store, traits, &clock).await, clock)
 }
 
+/// A store's home on the embedded engine, its clock, and the directory that holds the file while it is kept.
+pub(crate) async fn embedded_home(store: &str, traits: Traits) -> (Home, Arc<ManualClock>, TempDir) {
+    let clock = Arc::new(ManualClock::default());
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let engine = embedded_engine(&directory, &clock, 0);
+    (open(engine, store, traits, &clock).await, clock, directory)
+}
+
+/// The embedded engine on the file of a directory.
+pub(crate) fn embedded_engine(
+    directory: &TempDir,
+    clock: &Arc<ManualClock>,
+    opens_noted: u64,
+) -> Arc<EmbeddedEngine> {
+    let config = EmbeddedConfig::at("embedded", directory.path().join("state.db"));
+    EmbeddedEngine::open(EmbeddedConfig { opens_noted, ..config }, Arc::clone(clock) as _)
+        .expect("a new file opens")
+}
+
 /// A store's home on an engine, its space established and open.
 pub(crate) async fn open<E: Engine + Movable>(
     engine: Arc<E>,
@@ -24,8 +45,7 @@ pub(crate) async fn open<E: Engine + Movable>(
     traits: Traits,
     clock: &Arc<ManualClock>,
 ) -> Home {
-    let namespace = Namespace::new("shop").expect("a legal name");
-    let space = Space::new(namespace, StoreName::new(store).expect("a legal name")).with_traits(traits);
+    let space = space(store, traits);
     let cx = Cx::new();
     let bucket = space.all_buckets().next().expect("a space has a bucket");
     let incarnation = engine.incarnation(&cx, &space, &[bucket]).await.expect("asked")[0];
@@ -42,4 +62,10 @@ pub(crate) async fn open<E: Engine + Movable>(
     };
     engine.establish(&cx, &space, &control).await.expect("a new space is established");
     Home::new(engine, space, Arc::clone(clock) as _)
+}
+
+/// The space of a store of the namespace `shop`.
+pub(crate) fn space(store: &str, traits: Traits) -> Space {
+    let namespace = Namespace::new("shop").expect("a legal name");
+    Space::new(namespace, StoreName::new(store).expect("a legal name")).with_traits(traits)
 }

@@ -4,6 +4,7 @@
 //! correlation id and the path of the request, so that every error of every route has one shape.
 
 mod core;
+mod sessions;
 
 use std::borrow::Cow;
 use std::fmt;

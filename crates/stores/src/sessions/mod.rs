@@ -34,7 +34,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use statehold_core::{
     Check, Commit, Cx, Deadline, Durability, Error, Item, ItemId, Kind, Needs, Outcome, Place, Revision,
-    Traits,
+    Time, Traits,
 };
 
 use self::codec::{Record, count_item, mark_item, rate_item, session_item};
@@ -108,6 +108,11 @@ impl Sessions {
     /// The rules in force.
     pub fn policies(&self) -> Policies {
         *self.policies.read()
+    }
+
+    /// The present instant, by the clock that this store goes by.
+    pub fn now(&self) -> Time {
+        self.home.now()
     }
 
     fn policy(&self, kind: SessionKind) -> KindPolicy {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use statehold_core::{Cx, Engine, EngineExt, ManualClock, Place, Range};
 
 use super::*;
-use crate::testing::memory_home;
+use crate::testing::{embedded_engine, embedded_home, memory_home, open, space};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
@@ -25,6 +25,12 @@ macro_rules! on_every_engine {
                 super::$test(super::super::Bed::memory().await).await;
             })+
         }
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(super::super::Bed::embedded().await).await;
+            })+
+        }
     };
 }
 pub(super) use on_every_engine;
@@ -35,17 +41,24 @@ pub(super) struct Bed {
     pub(super) clock: Arc<ManualClock>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) cx: Cx,
+    /// Where the engine's file is, if it has one; goes after the engine.
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl Bed {
     pub(super) async fn memory() -> Self {
         let (home, clock) = memory_home(Sessions::STORE, Sessions::TRAITS).await;
-        Self::at(home, clock)
+        Self::at(home, clock, None)
     }
 
-    fn at(home: Home, clock: Arc<ManualClock>) -> Self {
+    pub(super) async fn embedded() -> Self {
+        let (home, clock, directory) = embedded_home(Sessions::STORE, Sessions::TRAITS).await;
+        Self::at(home, clock, Some(directory))
+    }
+
+    fn at(home: Home, clock: Arc<ManualClock>, directory: Option<tempfile::TempDir>) -> Self {
         let sessions = Arc::new(store(home.clone(), &Policies::default()));
-        Self { home, clock, sessions, cx: Cx::new() }
+        Self { home, clock, sessions, cx: Cx::new(), _directory: directory }
     }
 
     /// Other rules.
@@ -123,4 +136,29 @@ pub(super) fn object(value: serde_json::Value) -> serde_json::Map<String, serde_
         serde_json::Value::Object(object) => object,
         other => panic!("not an object: {other}"),
     }
+}
+
+#[tokio::test]
+async fn f072_sessions_survive_a_restart_and_revoked_ones_stay_revoked() {
+    let clock = Arc::new(ManualClock::default());
+    let directory = tempfile::tempdir().unwrap();
+    let cx = Cx::new();
+    let engine = embedded_engine(&directory, &clock, 0);
+    let home = open(Arc::clone(&engine), Sessions::STORE, Sessions::TRAITS, &clock).await;
+    let before = store(home, &Policies::default());
+    let kept = before.create(&cx, &user("a")).await.unwrap();
+    let revoked = before.create(&cx, &user("a")).await.unwrap();
+    assert!(before.record_request(&cx, &kept.token.expose(), None, None).await.unwrap().allowed);
+    assert!(before.revoke(&cx, By::Token(&revoked.token.expose()), RevokeReason::User).await.unwrap());
+    engine.close();
+    drop((before, engine));
+
+    let engine = embedded_engine(&directory, &clock, 0);
+    let home = Home::new(engine, space(Sessions::STORE, Sessions::TRAITS), Arc::clone(&clock) as _);
+    let after = store(home, &Policies::default());
+    let context = after.validate(&cx, &kept.token.expose(), None, true).await.unwrap();
+    assert_eq!((context.session_id, context.request_count), (kept.session.id, 1));
+    let gone = after.validate(&cx, &revoked.token.expose(), None, true).await;
+    assert!(matches!(gone, Err(SessionError::Invalid)));
+    assert_eq!(after.list(&cx, SessionKind::User, &id("a")).await.unwrap().len(), 1);
 }
