@@ -26,7 +26,8 @@ impl RateState<'_> {
         let seconds = |time: Duration| time.as_millis().div_ceil(1_000);
         let policy = format!("{name};q={};w={}", self.limit, seconds(self.window));
         let state = format!("{name};r={};t={}", self.remaining, seconds(self.reset));
-        let value = |text: String| HeaderValue::from_str(&text).expect("a quoted name and digits are printable");
+        let value =
+            |text: String| HeaderValue::from_str(&text).expect("a quoted name and digits are printable");
         [
             (HeaderName::from_static("ratelimit-policy"), value(policy)),
             (HeaderName::from_static("ratelimit"), value(state)),
@@ -69,7 +70,13 @@ mod tests {
     #[test]
     fn no_name_breaks_out_of_its_quotes() {
         assert_eq!(quoted("a\"b\\c\r\nä"), r#""a\"b\\c???""#);
-        let state = RateState { policy: "\u{7f}\n", limit: 1, window: Duration::ZERO, remaining: 0, reset: Duration::ZERO };
+        let state = RateState {
+            policy: "\u{7f}\n",
+            limit: 1,
+            window: Duration::ZERO,
+            remaining: 0,
+            reset: Duration::ZERO,
+        };
         assert_eq!(state.headers()[0].1, r#""??";q=1;w=0"#);
     }
 }

@@ -7,6 +7,7 @@ mod metrics;
 mod namespaces;
 mod openapi;
 mod operations;
+mod sessions;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method};
@@ -28,6 +29,7 @@ pub(crate) fn api() -> OpenApiRouter<AppState> {
         .merge(keys::router())
         .merge(namespaces::router())
         .merge(operations::router())
+        .merge(sessions::router())
         .merge(openapi::router())
 }
 

@@ -9,4 +9,5 @@ mod hostile;
 mod input;
 mod observe;
 mod operations;
+mod sessions;
 mod stop;

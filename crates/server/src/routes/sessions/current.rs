@@ -6,10 +6,8 @@ use axum::extract::State;
 use axum::http::header::{ETAG, IF_MATCH};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
-use statehold_api::sessions::{
-    RecordRequest, RenewSession, RequestRecorded, SessionChanged, SessionContext,
-};
-use statehold_api::{Code, Rev};
+use statehold_api::sessions::{RecordRequest, RenewSession, RequestRecorded, SessionChanged, SessionContext};
+use statehold_api::{Code, ProblemBody, Rev};
 use statehold_core::Revision;
 use statehold_stores::sessions::{By, Requested, RevokeReason, SESSION_POLICY, Session, Sessions};
 use statehold_stores::value::Dur;
@@ -60,7 +58,8 @@ async fn whoami(
 #[utoipa::path(post, path = "/v1/sessions/current/renew", tag = "sessions", params(Parameter),
     request_body = RenewSession,
     responses((status = 200, description = "The session", body = SessionChanged),
-        (status = 409, description = "`max_lifetime_reached`")))]
+        (status = 409, description = "`max_lifetime_reached`", body = ProblemBody,
+            content_type = "application/problem+json")))]
 async fn renew(
     caller: Caller,
     State(state): State<AppState>,
@@ -80,7 +79,8 @@ async fn renew(
     params(Parameter, ("If-Match" = Option<String>, Header, description = "The revision that is to be changed")),
     request_body(content = Object, description = "A merge patch", content_type = "application/json"),
     responses((status = 200, description = "The session", body = SessionChanged),
-        (status = 412, description = "`revision_mismatch`")))]
+        (status = 412, description = "`revision_mismatch`", body = ProblemBody,
+            content_type = "application/problem+json")))]
 async fn change_data(
     caller: Caller,
     State(state): State<AppState>,
@@ -118,7 +118,8 @@ async fn record_request(
     caller.require(Scope::SessionsWrite)?;
     let policy = wanted.policy.as_deref().unwrap_or(SESSION_POLICY);
     let store = state.hold().sessions(caller.namespace()).await?;
-    let requested = store.record_request(&cx(), token.as_str(), Some(policy), wanted.class.as_deref()).await?;
+    let requested =
+        store.record_request(&cx(), token.as_str(), Some(policy), wanted.class.as_deref()).await?;
     let headers = rate(policy, &requested, &store).headers();
     if requested.allowed {
         return Ok((headers, Json(views::recorded(&requested))));

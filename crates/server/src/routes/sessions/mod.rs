@@ -12,10 +12,10 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::http::{HeaderName, StatusCode};
 use statehold_api::sessions::{
-    CountQuery, CreateSession, Kind, ListQuery, OwnerMetrics, OwnerQuery, RevokeAllQuery, Session, SessionCount,
-    SessionCreated, SessionRevoked, SessionsRevoked,
+    CountQuery, CreateSession, Kind, ListQuery, OwnerMetrics, OwnerQuery, RevokeAllQuery, Session,
+    SessionCount, SessionCreated, SessionRevoked, SessionsRevoked,
 };
-use statehold_api::{Code, Page, PageQuery, Ts};
+use statehold_api::{Code, Page, PageQuery, ProblemBody, Ts};
 use statehold_core::Cx;
 use statehold_stores::sessions::{By, Level, NewSession, RevokeReason, SessionId, SessionKey};
 use statehold_stores::value::Id;
@@ -59,7 +59,8 @@ fn session_id(path: &str, text: &str) -> Result<SessionId, Problem> {
 /// Begins a session. Its token is shown in this reply and never again.
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = CreateSession,
     responses((status = 201, description = "The session with its token", body = SessionCreated),
-        (status = 409, description = "`too_many_sessions` or `owner_epoch_changed`")))]
+        (status = 409, description = "`too_many_sessions` or `owner_epoch_changed`",
+            body = ProblemBody, content_type = "application/problem+json")))]
 async fn create(
     caller: Caller,
     State(state): State<AppState>,
