@@ -35,6 +35,18 @@ impl RateState<'_> {
     }
 }
 
+impl RateState<'_> {
+    /// The three headers of older clients, for `limits.legacy_headers`.
+    pub(crate) fn legacy_headers(&self) -> [(HeaderName, HeaderValue); 3] {
+        let reset = u64::try_from(self.reset.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+        [
+            (HeaderName::from_static("ratelimit-limit"), self.limit.into()),
+            (HeaderName::from_static("ratelimit-remaining"), self.remaining.into()),
+            (HeaderName::from_static("ratelimit-reset"), reset.into()),
+        ]
+    }
+}
+
 /// A structured-field string (RFC 9651): printable ASCII, quotes and backslashes escaped; anything else is `?`.
 fn quoted(name: &str) -> String {
     let mut quoted = String::with_capacity(name.len() + 2);
@@ -65,6 +77,16 @@ mod tests {
         };
         let text = state.headers().map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")));
         assert_eq!(text, [r#"ratelimit-policy: "session";q=60;w=60"#, r#"ratelimit: "session";r=59;t=12"#]);
+    }
+
+    #[test]
+    fn f147_older_clients_get_the_same_numbers() {
+        let reset = Duration::from_millis(11_001);
+        let state =
+            RateState { policy: "api", limit: 60, window: Duration::from_mins(1), remaining: 59, reset };
+        let text =
+            state.legacy_headers().map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")));
+        assert_eq!(text, ["ratelimit-limit: 60", "ratelimit-remaining: 59", "ratelimit-reset: 12"]);
     }
 
     #[test]

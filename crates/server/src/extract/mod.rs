@@ -1,11 +1,13 @@
 //! Strict input: what is not understood is refused, with the place and the reason.
 
+mod call;
 mod json;
 mod path;
 mod query;
 
 use statehold_api::{Code, FieldError};
 
+pub(crate) use self::call::{Call, IfMatch};
 pub(crate) use self::json::{Json, JsonOrEmpty};
 pub(crate) use self::path::Path;
 pub(crate) use self::query::Query;

@@ -3,7 +3,9 @@
 //! A [`Problem`] travels to the edge as an extension of an empty response; the edge renders it once, with the
 //! correlation id and the path of the request, so that every error of every route has one shape.
 
+mod cache;
 mod core;
+mod limits;
 mod sessions;
 
 use std::borrow::Cow;
@@ -130,6 +132,16 @@ impl Problem {
     /// Everything found wrong with a request (status 422).
     pub(crate) fn errors(&self) -> &[FieldError] {
         &self.0.members.errors
+    }
+
+    /// What happened this time; nothing of an inner fault.
+    pub(crate) fn said(&self) -> Option<&str> {
+        self.0.detail.as_deref().filter(|_| self.0.code != Code::Internal)
+    }
+
+    /// What the code says beyond that.
+    pub(crate) fn members(&self) -> &Members {
+        &self.0.members
     }
 
     /// What caused it, for the log alone.

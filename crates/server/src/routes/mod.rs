@@ -1,8 +1,10 @@
 //! All routes, and the document that describes them.
 
+mod cache;
 mod document;
 mod health;
 mod keys;
+mod limits;
 mod metrics;
 mod namespaces;
 mod openapi;
@@ -26,6 +28,8 @@ pub(crate) use self::document::finish;
 pub(crate) fn api() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(document::base())
         .merge(ops())
+        .merge(cache::router())
+        .merge(limits::router())
         .merge(keys::router())
         .merge(namespaces::router())
         .merge(operations::router())

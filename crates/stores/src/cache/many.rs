@@ -151,9 +151,9 @@ impl Cache {
             let mut results: Vec<Option<BatchResult<Written>>> = Vec::new();
             results.resize_with(writes.len(), || None);
             for round in rounds(writes) {
-                let mut answers = stream::iter(units(writes, round))
-                    .map(|unit| self.write_unit(cx, unit, &rules))
-                    .buffer_unordered(PARALLEL_MAX);
+                let work: Vec<_> =
+                    units(writes, round).into_iter().map(|unit| self.write_unit(cx, unit, &rules)).collect();
+                let mut answers = stream::iter(work).buffer_unordered(PARALLEL_MAX);
                 while let Some(answers) = answers.next().await {
                     for (index, result) in answers {
                         results[index] = Some(result);
