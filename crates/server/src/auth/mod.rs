@@ -3,7 +3,6 @@
 mod address;
 mod attempts;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -50,23 +49,12 @@ impl Caller {
     pub(crate) fn has(&self, scope: Scope) -> bool {
         self.operator.has(scope)
     }
-
-    /// The key's id, for what keeps account.
-    pub(crate) fn key_id(&self) -> &str {
-        self.operator.key_id()
-    }
-
-    /// The client's address; none when it is not known.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.operator.address
-    }
 }
 
 /// Who calls, on routes that belong to no namespace.
 #[derive(Clone, Debug)]
 pub(crate) struct Operator {
     key: Arc<ApiKey>,
-    address: Option<IpAddr>,
 }
 
 impl Operator {
@@ -103,7 +91,7 @@ impl FromRequestParts<AppState> for Operator {
         match verified {
             Ok(key) => {
                 Span::current().record("principal", key.id.as_str());
-                Ok(Self { key, address })
+                Ok(Self { key })
             }
             Err(refusal) => Err(attempts::charge(state, address, refusal).await),
         }

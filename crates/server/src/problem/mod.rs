@@ -130,6 +130,7 @@ impl Problem {
     }
 
     /// Everything found wrong with a request (status 422).
+    #[cfg(test)]
     pub(crate) fn errors(&self) -> &[FieldError] {
         &self.0.members.errors
     }

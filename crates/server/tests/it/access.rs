@@ -154,3 +154,26 @@ async fn an_address_that_fails_again_and_again_is_told_to_wait() {
     server.clock.advance(Duration::from_secs(61));
     refused(keys_as(&server, "Bearer shk_guess").await, Code::CredentialsInvalid).await;
 }
+
+#[tokio::test]
+async fn a_key_reaches_its_own_namespaces_and_no_others() {
+    let server = TestServer::start().await;
+    json(server.post("/v1/namespaces", &json!({"name": "shop"})).await, 201).await;
+    let shop = server.key(&["shop"], &[Scope::SessionsRead]).await;
+    let ask = |key: &str, namespace: Option<&str>| {
+        let request = server.bare(Method::GET, "/v1/sessions?kind=user&owner=ada").bearer_auth(key);
+        namespace
+            .map(|name| request.try_clone().unwrap().header("statehold-namespace", name))
+            .unwrap_or(request)
+            .send()
+    };
+    json(ask(shop.text.expose(), None).await.unwrap(), 200).await;
+    json(ask(shop.text.expose(), Some("shop")).await.unwrap(), 200).await;
+    refused(ask(shop.text.expose(), Some("default")).await.unwrap(), Code::NamespaceForbidden).await;
+    refused(ask(&server.operator, None).await.unwrap(), Code::NamespaceRequired).await;
+    refused(ask(&server.operator, Some("nowhere")).await.unwrap(), Code::NamespaceForbidden).await;
+    refused(ask(&server.operator, Some("No Where")).await.unwrap(), Code::InvalidId).await;
+    let delete = server.request(Method::DELETE, "/v1/namespaces/shop?confirm=shop");
+    json(delete.send().await.unwrap(), 200).await;
+    refused(ask(shop.text.expose(), None).await.unwrap(), Code::NamespaceForbidden).await;
+}
