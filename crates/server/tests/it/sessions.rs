@@ -436,3 +436,24 @@ async fn f065_the_sweep_job_removes_expired_sessions() {
     let swept = store.sweep(&Cx::new()).await.unwrap();
     assert_eq!((swept.sessions, swept.items), (1, 2));
 }
+
+#[tokio::test]
+async fn sessions_are_counted_in_metrics_without_names() {
+    let server = TestServer::start().await;
+    let created = begin(&server, "metric-owner", json!({})).await;
+    json(whoami(&server, token(&created)).await, 200).await;
+    refused(whoami(&server, "nonsense").await, Code::SessionInvalid).await;
+    with(&server, Method::DELETE, CURRENT, token(&created)).send().await.unwrap();
+    let text = server.get("/metrics").await.text().await.unwrap();
+    for line in [
+        r#"statehold_sessions_created_total{kind="user"} 1"#,
+        r#"statehold_sessions_ended_total{kind="user",reason="user"} 1"#,
+        r#"statehold_session_validations_total{result="valid"} 1"#,
+        r#"statehold_session_validations_total{result="invalid"} 1"#,
+        r#"statehold_store_operations_total{store="sessions",operation="validate",outcome="denied"} 1"#,
+        r#"statehold_store_operation_duration_seconds_count{store="sessions",operation="create"} 1"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("metric-owner") && !text.contains(id(&created)));
+}
