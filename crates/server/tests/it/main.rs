@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod cache;
 mod connections;
 mod document;
 mod harness;
 mod hostile;
 mod input;
+mod limits;
 mod observe;
 mod operations;
 mod sessions;
