@@ -7,8 +7,10 @@ use bytes::Bytes;
 use statehold::Statehold;
 use statehold::telemetry::Metrics;
 use tokio_util::task::TaskTracker;
+use utoipa::openapi::OpenApi;
 
 use crate::meters::HttpMeters;
+use crate::routes;
 use crate::settings::Settings;
 
 /// What every route shares. Cheap to clone.
@@ -39,7 +41,7 @@ pub(crate) enum Phase {
 }
 
 impl AppState {
-    pub(crate) fn new(
+    fn new(
         hold: Statehold,
         metrics: Option<Metrics>,
         settings: Settings,
@@ -55,6 +57,17 @@ impl AppState {
             meters,
             document,
         }))
+    }
+
+    /// The state of routes that `document` describes.
+    pub(crate) fn described(
+        hold: Statehold,
+        metrics: Option<Metrics>,
+        settings: Settings,
+        document: &OpenApi,
+    ) -> Self {
+        let meters = HttpMeters::new(document.paths.paths.keys().map(String::as_str));
+        Self::new(hold, metrics, settings, meters, routes::finish(document).to_string().into())
     }
 
     /// The running system: stores, control tables, health, jobs.

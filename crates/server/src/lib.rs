@@ -11,6 +11,7 @@ mod correlation;
 mod cursor;
 mod edge;
 mod extract;
+mod in_process;
 mod meters;
 mod problem;
 mod rate_headers;
@@ -20,6 +21,7 @@ mod settings;
 mod signals;
 
 pub use accept::TlsError;
+pub use in_process::InProcess;
 pub use serve::{Remote, Server, StartError};
 pub use settings::{HANDSHAKE_TIMEOUT, HEADER_TIMEOUT, Settings};
 pub use signals::stop_on_signals;

@@ -15,7 +15,6 @@ use tracing::{info, warn};
 
 use crate::accept::{Acceptor, Gate, Listener, Tls, TlsError};
 use crate::app::{AppState, Phase};
-use crate::meters::HttpMeters;
 use crate::routes;
 use crate::settings::Settings;
 
@@ -104,9 +103,7 @@ impl Server {
         let tls =
             settings.server.tls.clone().map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
         let (api, document) = routes::api().split_for_parts();
-        let meters = HttpMeters::new(document.paths.paths.keys().map(String::as_str));
-        let document = routes::finish(&document).to_string().into();
-        let state = AppState::new(hold, metrics, settings, meters, document);
+        let state = AppState::described(hold, metrics, settings, &document);
         let mut server = Self {
             acceptors: Vec::new(),
             addresses: Vec::new(),

@@ -2,7 +2,6 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -51,9 +50,9 @@ impl DataDir {
         (mode & OTHERS != 0).then_some(mode)
     }
 
-    /// Writes where the server of this directory listens, for the command line to find.
-    pub(crate) fn note_server(&self, address: SocketAddr) -> std::io::Result<()> {
-        write_private(&self.server_address, &format!("{address}\n"))
+    /// Writes the URL of this directory's server, for the command line to find.
+    pub(crate) fn note_server(&self, url: &str) -> std::io::Result<()> {
+        write_private(&self.server_address, &format!("{url}\n"))
     }
 
     /// Takes the note back.

@@ -1,6 +1,5 @@
 //! From a configuration to a running system, and back to rest.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,7 +65,7 @@ impl Statehold {
         let tables = open_tables(&config, &clock, &token_key).await?;
         let engines = Arc::new(Engines::open(&config, &clock, &tables).await?);
         let homes = Arc::new(Homes::check(&config, &clock, &tables, &engines, token_key).await?);
-        let operator_key_written = write_operator_key(&config, &tables, &mut warnings).await?;
+        let operator_key_written = first_operator_key(&config, &tables, &mut warnings).await?;
         for warning in &warnings {
             tracing::warn!(event = warning.code, "{}", warning.text);
         }
@@ -163,6 +162,19 @@ impl Statehold {
         self.0.operator_key_written
     }
 
+    /// Makes the first operator key and writes it to [`crate::config::Files::operator_key`], where none was ever made;
+    /// for the command that prepares a directory. Says whether it did.
+    ///
+    /// # Errors
+    /// When the disk or the record database refuses.
+    pub async fn make_operator_key(&self) -> Result<bool, OpenError> {
+        if self.control().has_operator_key() {
+            return Ok(false);
+        }
+        make_operator_key(&self.config(), self.control()).await?;
+        Ok(true)
+    }
+
     /// What an operator should know, from the configuration, the start and the homes.
     pub fn warnings(&self) -> Vec<Warning> {
         let homes = self.0.ground.homes.warnings();
@@ -178,12 +190,12 @@ impl Statehold {
         &self.0.ground.homes
     }
 
-    /// Writes where the server listens, for the command line to find; taken back by [`Self::close`].
+    /// Writes the URL of this system's server, for the command line to find; taken back by [`Self::close`].
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn note_server(&self, address: SocketAddr) -> std::io::Result<()> {
-        self.0.directory.lock().as_ref().map_or(Ok(()), |directory| directory.note_server(address))
+    pub fn note_server(&self, url: &str) -> std::io::Result<()> {
+        self.0.directory.lock().as_ref().map_or(Ok(()), |directory| directory.note_server(url))
     }
 
     /// Reads the configuration again and puts into force what a running system can change: rules of sessions, cache and
@@ -333,8 +345,8 @@ fn cannot_open(path: &Path, error: statehold_core::Error) -> OpenError {
         .caused_by(error)
 }
 
-/// In development, where there is no operator key: makes one and writes it down. Says whether it did.
-async fn write_operator_key(
+/// In development, where there is no operator key: makes one. Says whether it did.
+async fn first_operator_key(
     config: &Config,
     tables: &ControlTables,
     warnings: &mut Vec<Warning>,
@@ -349,6 +361,12 @@ async fn write_operator_key(
         });
         return Ok(false);
     }
+    make_operator_key(config, tables).await?;
+    Ok(true)
+}
+
+/// Makes a key that may do everything everywhere and writes it to the data directory.
+async fn make_operator_key(config: &Config, tables: &ControlTables) -> Result<(), OpenError> {
     let issued = tables.draft_key(NewKey {
         name: "operator".to_owned(),
         namespaces: KeyNamespaces::All,
@@ -362,7 +380,7 @@ async fn write_operator_key(
     write_private(&path, &format!("{}\n", issued.text.expose()))
         .map_err(|cause| OpenError::file(&path, cause))?;
     tables.keep_key(&issued.key).await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Reads the whole record database once; damage stops writes, and health shows it.

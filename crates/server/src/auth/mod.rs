@@ -17,6 +17,7 @@ use tracing::Span;
 pub(crate) use self::address::Peer;
 use crate::app::AppState;
 use crate::extract::carries_a_token;
+use crate::in_process::LocalOperator;
 use crate::problem::Problem;
 
 pub(crate) use statehold_journal::control::Scope;
@@ -85,6 +86,9 @@ impl FromRequestParts<AppState> for Operator {
             let detail = "send credentials in a header";
             return Err(Problem::field(Code::TokenInQuery, "", detail));
         }
+        if let Some(LocalOperator(key)) = parts.extensions.get() {
+            return Ok(Self { key: Arc::clone(key), address: None });
+        }
         let address = address::client(parts, &state.settings().server.trusted_proxies);
         let verified = bearer(&parts.headers)
             .and_then(|text| state.hold().control().verify_key(text, address).map_err(refused));
@@ -103,7 +107,7 @@ impl OptionalFromRequestParts<AppState> for Operator {
 
     /// None when no credentials are sent; wrong ones are refused all the same.
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, Problem> {
-        if parts.headers.contains_key(AUTHORIZATION) {
+        if parts.headers.contains_key(AUTHORIZATION) || parts.extensions.get::<LocalOperator>().is_some() {
             <Self as FromRequestParts<AppState>>::from_request_parts(parts, state).await.map(Some)
         } else {
             Ok(None)
