@@ -73,8 +73,8 @@ pub struct StatusReport {
     pub namespace_count: u64,
     /// Features by name.
     pub features: BTreeMap<String, bool>,
-    /// Where every store is; one whose spaces are at several engines is named once for each.
-    pub stores: Vec<StoreHome>,
+    /// Where every store is, by the store's name.
+    pub stores: BTreeMap<String, StoreHome>,
     /// What an operator should know.
     pub warnings: Vec<StatusWarning>,
 }
@@ -82,8 +82,6 @@ pub struct StatusReport {
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreHome {
-    /// The store.
-    pub store: String,
     /// The engine's name.
     pub engine: String,
     /// The engine's kind.
@@ -92,6 +90,8 @@ pub struct StoreHome {
     pub durable: bool,
     /// Several processes see one state.
     pub distributed: bool,
+    /// How it is: `ok`, `slow` or `unavailable`.
+    pub state: String,
 }
 
 /// Something an operator should know.

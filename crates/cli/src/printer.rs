@@ -77,7 +77,9 @@ pub(crate) fn cell(document: &Value, pointer: &str) -> String {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => items.iter().map(|item| cell(item, "")).collect::<Vec<_>>().join(", "),
-        Some(Value::Object(members)) => members.values().map(|value| cell(value, "")).collect::<Vec<_>>().join("/"),
+        Some(Value::Object(members)) => {
+            members.values().map(|value| cell(value, "")).collect::<Vec<_>>().join("/")
+        }
         Some(other) => other.to_string(),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) enum Phase {
 }
 
 impl AppState {
-    fn new(
+    pub(crate) fn new(
         hold: Statehold,
         metrics: Option<Metrics>,
         settings: Settings,

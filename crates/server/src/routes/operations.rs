@@ -24,12 +24,18 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn status(operator: Operator, State(state): State<AppState>) -> Result<Json<StatusReport>, Problem> {
     operator.require(Scope::OpsRead)?;
     let status = state.hold().status().await?;
-    let home = |home: statehold::StoreHome| StoreHome {
-        store: home.store.to_owned(),
-        engine: home.engine.to_string(),
-        kind: home.kind.to_string(),
-        durable: home.durable,
-        distributed: home.distributed,
+    let health = state.hold().health().ready().await;
+    let home = |home: statehold::StoreHome| {
+        let seen =
+            health.checks.get("stores").and_then(|check| check.data.get(home.store)?["state"].as_str());
+        let shown = StoreHome {
+            engine: home.engine.to_string(),
+            kind: home.kind.to_string(),
+            durable: home.durable,
+            distributed: home.distributed,
+            state: seen.unwrap_or("unavailable").to_owned(),
+        };
+        (home.store.to_owned(), shown)
     };
     Ok(Json(StatusReport {
         version: status.version.to_owned(),
