@@ -87,7 +87,7 @@ impl FromRequestParts<AppState> for Operator {
             return Err(Problem::field(Code::TokenInQuery, "", detail));
         }
         if let Some(LocalOperator(key)) = parts.extensions.get() {
-            return Ok(Self { key: Arc::clone(key), address: None });
+            return Ok(Self { key: Arc::clone(key) });
         }
         let address = address::client(parts, &state.settings().server.trusted_proxies);
         let verified = bearer(&parts.headers)
