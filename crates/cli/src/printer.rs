@@ -35,9 +35,11 @@ impl Printer {
         }
     }
 
-    /// Says something to the person in front of the terminal.
+    /// Says something to the person in front of the terminal, unless a program reads.
     pub(crate) fn talk(self, line: &str) {
-        eprintln!("{line}");
+        if !self.json {
+            eprintln!("{line}");
+        }
     }
 
     /// Says why the command ends.

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::serving;
 
 /// How long a command waits for a server's answer.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_mins(1);
 /// How long it waits to find out whether a server holds the data directory.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 

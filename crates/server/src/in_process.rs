@@ -13,6 +13,7 @@ use statehold_core::{Error, Result};
 use statehold_journal::control::{ApiKey, KeyNamespaces, NewKey, ScopeSet};
 use tower::ServiceExt;
 
+use crate::accept::Listener;
 use crate::app::AppState;
 use crate::auth::NAMESPACE;
 use crate::routes;
@@ -68,6 +69,7 @@ impl InProcess {
         }
         let mut request = request.body(body.map_or_else(Body::empty, Body::from)).map_err(bad)?;
         request.extensions_mut().insert(self.operator.clone());
+        request.extensions_mut().insert(Listener::Api);
         let Ok(reply) = self.routes.clone().oneshot(request).await;
         let status = reply.status().as_u16();
         let body = reply.into_body().collect().await;

@@ -16,9 +16,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let selection = if goals.is_empty() { Selection::All } else { Selection::Named(goals) };
     let options = Options { pairs, directory, ..Options::default() };
-    if !printer.is_json() {
-        printer.talk("measuring; each workload takes some seconds per pair");
-    }
+    printer.talk("measuring; each workload takes some seconds per pair");
     // The workloads bring their own threads and runtimes.
     let report = tokio::task::spawn_blocking(move || statehold_bench::run(&selection, &options))
         .await

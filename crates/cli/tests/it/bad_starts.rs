@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::served::{Served, document, run, said};
+use crate::served::{Served, document, fresh_key, run, said};
 
 #[tokio::test]
 async fn a_second_process_on_the_directory_is_told_who_holds_it() {
@@ -105,7 +105,11 @@ impl Drop for SmallDisk<'_> {
 async fn f302_a_full_disk_refuses_writes_keeps_reads_and_recovers() {
     let directory = tempfile::tempdir().expect("a directory");
     let disk = SmallDisk::mount(directory.path());
-    let served = Served::start(directory.path()).await;
+    // So small a disk is below what health asks for by default.
+    let served = Served::start_with(directory.path(), |command| {
+        command.env("STATEHOLD_HEALTH__DISK_MIN", "0");
+    })
+    .await;
     let kept = json!({"value": "kept", "ttl": "1d"});
     document(served.send(Method::PUT, "/v1/cache/keys/kept", &kept).await, 201).await;
 
@@ -147,12 +151,14 @@ async fn f302_a_full_disk_refuses_writes_keeps_reads_and_recovers() {
 fn modes_of_secret_files_are_checked() {
     let directory = tempfile::tempdir().expect("a directory");
     let key = directory.path().join("token.key");
-    std::fs::write(&key, "8d7e5c1f0b2a49638d7e5c1f0b2a49638d7e5c1f0b2a49638d7e5c1f0b2a4963\n")
-        .expect("a file");
+    std::fs::write(&key, fresh_key()).expect("a file");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("a mode");
     std::fs::write(directory.path().join("statehold.toml"), "[secrets]\ntoken_key_file = \"token.key\"\n")
         .expect("a file");
     let check = run(directory.path(), &["config", "check"]);
     assert_eq!(check.status.code(), Some(2), "{}", said(&check));
     assert!(said(&check).contains("token_key_file"), "{}", said(&check));
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let check = run(directory.path(), &["config", "check"]);
+    assert_eq!(check.status.code(), Some(0), "{}", said(&check));
 }

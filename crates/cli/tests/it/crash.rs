@@ -57,7 +57,9 @@ async fn write_until_killed(served: Arc<Served>, acknowledged: Acknowledged, rou
             })
         })
         .collect();
-    while done.load(Ordering::SeqCst) < 150 * (round + 1) {
+    while done.load(Ordering::SeqCst) < 150 * (round + 1)
+        && writers.iter().any(|writer| !writer.is_finished())
+    {
         tokio::task::yield_now().await;
     }
     served.signal("KILL");

@@ -27,6 +27,11 @@ pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A key that no other test has seen, as `openssl rand -hex 32` writes it.
+pub(crate) fn fresh_key() -> String {
+    statehold::secrets::KeyMaterial::generate().expect("random numbers").to_hex().to_string()
+}
+
 /// A running server.
 pub(crate) struct Served {
     child: Child,
