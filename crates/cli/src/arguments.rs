@@ -72,10 +72,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Sessions(SessionsVerb),
     /// Remove what has expired
-    Sweep {
-        /// One store; all unless said
-        store: Option<String>,
-    },
+    Sweep,
     /// Look for trouble in the data directory and the configuration
     Doctor,
     /// Measure the engines on this machine, each beside its floor

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Unavailable = 3,
     /// Refused: a conflict, a missing `--yes`, not allowed.
     Refused = 4,
+    /// Partly done; the answer says what was not.
+    Partly = 5,
     /// A fault inside.
     Internal = 70,
 }

@@ -1,9 +1,6 @@
 //! The only place that writes to a terminal: stdout is what was asked for, stderr is talk.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the one place that writes to a terminal"
-)]
+
+use std::io::Write;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -29,16 +26,16 @@ impl Printer {
     /// One answer: the document as it is, or what `text` makes of it.
     pub(crate) fn answer(self, document: &Value, text: impl FnOnce(&Value) -> String) {
         if self.json {
-            println!("{document:#}");
+            out(&format!("{document:#}"));
         } else {
-            println!("{}", text(document).trim_end());
+            out(text(document).trim_end());
         }
     }
 
     /// Says something to the person in front of the terminal, unless a program reads.
     pub(crate) fn talk(self, line: &str) {
         if !self.json {
-            eprintln!("{line}");
+            err(line);
         }
     }
 
@@ -46,17 +43,29 @@ impl Printer {
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
             let Failure { exit, message, causes, hint } = failure;
-            println!("{:#}", json!({"error": message, "causes": causes, "hint": hint, "exit": *exit as u8}));
+            out(&format!(
+                "{:#}",
+                json!({"error": message, "causes": causes, "hint": hint, "exit": *exit as u8})
+            ));
             return;
         }
-        eprintln!("error: {}", failure.message);
+        err(&format!("error: {}", failure.message));
         for cause in &failure.causes {
-            eprintln!("  caused by: {cause}");
+            err(&format!("  caused by: {cause}"));
         }
         if let Some(hint) = &failure.hint {
-            eprintln!("hint: {hint}");
+            err(&format!("hint: {hint}"));
         }
     }
+}
+
+/// A reader that has seen enough closes the pipe; that is no failure of ours.
+fn out(text: &str) {
+    let _closed = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+fn err(text: &str) {
+    let _closed = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// A table of rows under their headings.

@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: Arguments, printer: Printer) -> Result<Exit, 
         Verb::Keys(verb) => keys::run(&common, verb, printer).await,
         Verb::Ns(verb) => ns::run(&common, verb, printer).await,
         Verb::Sessions(verb) => sessions::run(&common, verb, printer).await,
-        Verb::Sweep { store } => sweep::run(&common, store, printer).await,
+        Verb::Sweep => sweep::run(&common, printer).await,
         Verb::Doctor => doctor::run(&common, printer).await,
         Verb::Bench { goals, pairs, dir } => bench::run(goals, pairs, dir, printer).await,
     }
