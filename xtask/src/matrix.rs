@@ -77,7 +77,7 @@ fn tests() -> Result<Tests, String> {
     for source in tree::sources(&["crates", "proof"], &[".rs"])? {
         for line in source.text.lines().filter(|line| !line.trim_start().starts_with("//")) {
             for word in line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
-                if let Some(row) = row_of(word) {
+                for row in rows_of(word) {
                     let names: &mut Vec<String> = tests.entry(row).or_default();
                     if !names.iter().any(|name| name == word) {
                         names.push(word.to_owned());
@@ -92,10 +92,13 @@ fn tests() -> Result<Tests, String> {
     Ok(tests)
 }
 
-fn row_of(word: &str) -> Option<u16> {
-    let digits = word.strip_prefix('f')?.get(..3)?;
-    let rest = word.get(4..)?;
-    let numbered =
-        digits.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with('_') && rest.len() > 1;
-    if numbered { digits.parse().ok() } else { None }
+/// The rows that a name begins with, one or several: `f012_f303_…`.
+fn rows_of(word: &str) -> impl Iterator<Item = u16> + '_ {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let (number, after) = rest.strip_prefix('f')?.split_at_checked(3)?;
+        let numbered = number.bytes().all(|byte| byte.is_ascii_digit());
+        rest = after.strip_prefix('_').filter(|after| !after.is_empty())?;
+        if numbered { number.parse().ok() } else { None }
+    })
 }

@@ -128,3 +128,60 @@ async fn help_names_every_verb() {
     let help = statehold().arg("--help").output().expect("the command runs");
     insta::assert_snapshot!(String::from_utf8_lossy(&help.stdout));
 }
+
+#[tokio::test]
+async fn limits_of_all_three_algorithms_answer_over_http() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = "[limits.policies.log]\nalgorithm = \"sliding\"\nlimit = 3\nwindow = \"1h\"\n\
+                [limits.policies.cell]\nalgorithm = \"token_bucket\"\nrate = 0.001\nburst = 3\n\
+                [limits.policies.window]\nalgorithm = \"fixed\"\nlimit = 3\nwindow = \"31d\"\n";
+    std::fs::write(directory.path().join("statehold.toml"), file).expect("a file");
+    let served = Served::start(directory.path()).await;
+    for policy in ["log", "cell", "window"] {
+        let path = format!("/v1/limits/{policy}/check");
+        for remaining in [2, 1, 0] {
+            let met = document(served.send(Method::POST, &path, &json!({"subject": "ada"})).await, 200).await;
+            assert_eq!(
+                (&met["allowed"], &met["remaining"]),
+                (&json!(true), &json!(remaining)),
+                "{policy}: {met}"
+            );
+        }
+        let denied = document(served.send(Method::POST, &path, &json!({"subject": "ada"})).await, 200).await;
+        assert_eq!(denied["allowed"], false, "{policy}: {denied}");
+        assert!(denied["retry_after_ms"].as_u64().is_some_and(|wait| wait >= 1), "{policy}: {denied}");
+        let enforced =
+            served.send(Method::POST, &format!("{path}?enforce=true"), &json!({"subject": "ada"})).await;
+        assert_eq!(enforced.status(), 429, "{policy}");
+        let other = document(served.send(Method::POST, &path, &json!({"subject": "bob"})).await, 200).await;
+        assert_eq!(other["remaining"], 2, "{policy}: another subject has a limit of its own");
+    }
+}
+
+#[tokio::test]
+async fn f008_f009_f011_the_cache_counts_compares_and_commits_groups() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let served = Served::start(directory.path()).await;
+    let put = |value: u64, mode: &str| json!({"value": value, "ttl": "1h", "mode": mode});
+    let first = served.send(Method::PUT, "/v1/cache/keys/a", &put(1, "if_absent")).await;
+    let first = document(first, 201).await;
+    let second = served.send(Method::PUT, "/v1/cache/keys/a", &put(2, "if_absent")).await;
+    assert_eq!(document(second, 409).await["code"], "exists");
+    let stale = json!({"value": 3, "mode": "if_revision", "if_revision": "1"});
+    let stale = document(served.send(Method::PUT, "/v1/cache/keys/a", &stale).await, 412).await;
+    assert_eq!(stale["current_revision"], first["revision"]);
+
+    let batch = json!({"ops": [{"op": "set", "key": "x", "value": 1, "ttl": "1h"}, {"op": "get", "key": "x"},
+        {"op": "incr", "key": "n"}, {"op": "incr", "key": "n"}, {"op": "delete", "key": "x"}, {"op": "get", "key": "x"}]});
+    let done = document(served.send(Method::POST, "/v1/cache/batch", &batch).await, 200).await;
+    let statuses: Vec<_> =
+        done["results"].as_array().expect("results").iter().map(|one| one["status"].clone()).collect();
+    assert_eq!(statuses, [201, 200, 200, 200, 200, 404], "{done}");
+    assert_eq!(done["results"][3]["value"], 2);
+
+    let commit = json!({"conditions": [{"key": "p", "exists": false}, {"key": "q", "exists": true}],
+        "writes": [{"op": "set", "key": "p", "value": 1, "ttl": "1h"}]});
+    let refused = document(served.send(Method::POST, "/v1/cache/groups/g/commit", &commit).await, 412).await;
+    assert_eq!(refused["failed_index"], 1, "{refused}");
+    assert_eq!(served.get("/v1/cache/keys/p?group=g").await.status(), 404, "nothing of it happened");
+}
