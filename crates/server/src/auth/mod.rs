@@ -2,7 +2,9 @@
 
 mod address;
 mod attempts;
+pub(crate) mod needs;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -15,6 +17,7 @@ use statehold_journal::control::{ApiKey, KeyNamespaces, KeyRefusal};
 use tracing::Span;
 
 pub(crate) use self::address::Peer;
+use self::needs::{Need, Nothing};
 use crate::app::AppState;
 use crate::extract::carries_a_token;
 use crate::in_process::LocalOperator;
@@ -25,25 +28,26 @@ pub(crate) use statehold_journal::control::Scope;
 /// The header by which a key of several namespaces says which.
 pub(crate) const NAMESPACE: HeaderName = HeaderName::from_static("statehold-namespace");
 
-/// Who calls, in which namespace. Taking one as an argument is what makes a route ask for credentials.
+/// Who calls, in which namespace. Taking one as the first argument is what makes a route ask for credentials, and `N` is
+/// the scope it asks for: a key without it is refused before anything else of the request is read.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    operator: Operator,
+pub(crate) struct Caller<N> {
+    operator: Operator<N>,
     namespace: Namespace,
 }
 
-impl Caller {
+impl<N> Caller<N> {
     /// The namespace of this request.
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// Refuses unless the key has the scope or one that includes it.
+    /// Refuses unless the key has this scope too: for what only the body says.
     ///
     /// # Errors
     /// 403 `insufficient_scope`, naming it.
     pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
-        self.operator.require(scope)
+        if self.has(scope) { Ok(()) } else { Err(Problem::insufficient_scope(scope)) }
     }
 
     /// Whether the key has the scope or one that includes it.
@@ -52,21 +56,14 @@ impl Caller {
     }
 }
 
-/// Who calls, on routes that belong to no namespace.
+/// Who calls, on routes that belong to no namespace; its key has the scope `N`.
 #[derive(Clone, Debug)]
-pub(crate) struct Operator {
+pub(crate) struct Operator<N = Nothing> {
     key: Arc<ApiKey>,
+    need: PhantomData<N>,
 }
 
-impl Operator {
-    /// Refuses unless the key has the scope or one that includes it.
-    ///
-    /// # Errors
-    /// 403 `insufficient_scope`, naming it.
-    pub(crate) fn require(&self, scope: Scope) -> Result<(), Problem> {
-        if self.has(scope) { Ok(()) } else { Err(Problem::insufficient_scope(scope)) }
-    }
-
+impl<N> Operator<N> {
     /// Whether the key has the scope or one that includes it.
     pub(crate) fn has(&self, scope: Scope) -> bool {
         self.key.scopes.allows(scope)
@@ -78,31 +75,42 @@ impl Operator {
     }
 }
 
-impl FromRequestParts<AppState> for Operator {
+impl<N: Need> FromRequestParts<AppState> for Operator<N> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        if carries_a_token(&parts.uri) {
-            let detail = "send credentials in a header";
-            return Err(Problem::field(Code::TokenInQuery, "", detail));
+        let key = authenticate(parts, state).await?;
+        if let Some(first) = N::ANY_OF.first()
+            && !N::ANY_OF.iter().any(|scope| key.scopes.allows(*scope))
+        {
+            return Err(Problem::insufficient_scope(*first));
         }
-        if let Some(LocalOperator(key)) = parts.extensions.get() {
-            return Ok(Self { key: Arc::clone(key) });
-        }
-        let address = address::client(parts, &state.settings().server.trusted_proxies);
-        let verified = bearer(&parts.headers)
-            .and_then(|text| state.hold().control().verify_key(text, address).map_err(refused));
-        match verified {
-            Ok(key) => {
-                Span::current().record("principal", key.id.as_str());
-                Ok(Self { key })
-            }
-            Err(refusal) => Err(attempts::charge(state, address, refusal).await),
-        }
+        Ok(Self { key, need: PhantomData })
     }
 }
 
-impl OptionalFromRequestParts<AppState> for Operator {
+/// The key that a request carries.
+async fn authenticate(parts: &Parts, state: &AppState) -> Result<Arc<ApiKey>, Problem> {
+    if carries_a_token(&parts.uri) {
+        let detail = "send credentials in a header";
+        return Err(Problem::field(Code::TokenInQuery, "", detail));
+    }
+    if let Some(LocalOperator(key)) = parts.extensions.get() {
+        return Ok(Arc::clone(key));
+    }
+    let address = address::client(parts, &state.settings().server.trusted_proxies);
+    let verified = bearer(&parts.headers)
+        .and_then(|text| state.hold().control().verify_key(text, address).map_err(refused));
+    match verified {
+        Ok(key) => {
+            Span::current().record("principal", key.id.as_str());
+            Ok(key)
+        }
+        Err(refusal) => Err(attempts::charge(state, address, refusal).await),
+    }
+}
+
+impl<N: Need> OptionalFromRequestParts<AppState> for Operator<N> {
     type Rejection = Problem;
 
     /// None when no credentials are sent; wrong ones are refused all the same.
@@ -115,11 +123,11 @@ impl OptionalFromRequestParts<AppState> for Operator {
     }
 }
 
-impl FromRequestParts<AppState> for Caller {
+impl<N: Need> FromRequestParts<AppState> for Caller<N> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let operator = <Operator as FromRequestParts<AppState>>::from_request_parts(parts, state).await?;
+        let operator = <Operator<N> as FromRequestParts<AppState>>::from_request_parts(parts, state).await?;
         let namespace = choose(&operator.key.namespaces, &parts.headers)?;
         if !state.hold().control().serves_namespace(&namespace) {
             return Err(Problem::new(Code::NamespaceForbidden).detail("there is no such namespace"));

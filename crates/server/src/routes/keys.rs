@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::AppState;
-use crate::auth::{Operator, Scope};
+use crate::auth::{Operator, Scope, needs};
 use crate::cursor;
 use crate::extract::{Json, JsonOrEmpty, Path, Query};
 use crate::problem::Problem;
@@ -28,11 +28,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", params(PageQuery),
     responses((status = 200, description = "A page of keys", body = Page<Key>)))]
 async fn list(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Key>>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
     let keys = state.hold().control().keys();
     let place = |key: &ApiKey| (key.created_at.micros(), key.id.as_str().to_owned());
     cursor::page(&query, "keys", keys, place, shown).map(Json)
@@ -42,11 +41,10 @@ async fn list(
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = CreateKey,
     responses((status = 201, description = "The key with its secret", body = KeyWithSecret)))]
 async fn create(
-    operator: Operator,
+    operator: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Json(wanted): Json<CreateKey>,
 ) -> Result<(StatusCode, Json<KeyWithSecret>), Problem> {
-    operator.require(Scope::OpsAdmin)?;
     let new = new_key(wanted, operator.key_id())?;
     let issued = state.hold().control().create_key(new).await?;
     Ok((StatusCode::CREATED, Json(with_secret(&issued))))
@@ -56,11 +54,10 @@ async fn create(
 #[utoipa::path(delete, path = "/v1/keys/{id}", tag = "keys", params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, description = "Whether this call revoked it", body = KeyRevoked)))]
 async fn revoke(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<KeyRevoked>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
     let revoked = state.hold().control().revoke_key(&key_id(&id)?).await?;
     Ok(Json(KeyRevoked { revoked }))
 }
@@ -70,12 +67,11 @@ async fn revoke(
     params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, description = "The key with its new secret", body = KeyWithSecret)))]
 async fn rotate(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Path(id): Path<String>,
     JsonOrEmpty(wanted): JsonOrEmpty<RotateKey>,
 ) -> Result<Json<KeyWithSecret>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
     let overlap = wanted.overlap.map_or(OVERLAP_DEFAULT, Dur::get);
     match state.hold().control().rotate_key(&key_id(&id)?, overlap).await {
         Ok(issued) => Ok(Json(with_secret(&issued))),

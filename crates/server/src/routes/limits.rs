@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::AppState;
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, needs};
 use crate::cursor;
 use crate::extract::{Call, Json, Path, Query};
 use crate::problem::Problem;
@@ -34,7 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(peek, reset))
 }
 
-async fn store(state: &AppState, caller: &Caller) -> Result<Arc<Limits>, Problem> {
+async fn store<N>(state: &AppState, caller: &Caller<N>) -> Result<Arc<Limits>, Problem> {
     Ok(state.hold().limits(caller.namespace()).await?)
 }
 
@@ -42,11 +42,10 @@ async fn store(state: &AppState, caller: &Caller) -> Result<Arc<Limits>, Problem
 #[utoipa::path(get, path = "/v1/limits", tag = "limits", params(PageQuery),
     responses((status = 200, description = "A page of policies", body = Page<LimitPolicy>)))]
 async fn policies(
-    caller: Caller,
+    caller: Caller<needs::LimitsRead>,
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<LimitPolicy>>, Problem> {
-    caller.require(Scope::LimitsRead)?;
     let policies = store(&state, &caller).await?.policies();
     let rows = policies.iter().cloned().collect();
     let place = |policy: &Policy| (0, policy.name().to_string());
@@ -60,14 +59,13 @@ async fn policies(
         (status = 429, description = "Denied, with enforce=true", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn check(
-    caller: Caller,
+    caller: Caller<needs::LimitsWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path(policy): Path<String>,
     Query(query): Query<CheckQuery>,
     Json(asked): Json<CheckLimit>,
 ) -> Result<(HeaderMap, Json<LimitResult>), Problem> {
-    caller.require(Scope::LimitsWrite)?;
     let subject = id(&asked.subject, "subject")?;
     let limits = store(&state, &caller).await?;
     let ask = Ask { policy: &policy, class: asked.class.as_deref(), cost: asked.cost.unwrap_or(1) };
@@ -84,12 +82,11 @@ async fn check(
 #[utoipa::path(post, path = "/v1/limits/check", tag = "limits", request_body = CheckLimits,
     responses((status = 200, description = "The answers, a denial included", body = LimitResults)))]
 async fn check_all(
-    caller: Caller,
+    caller: Caller<needs::LimitsWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Json(asked): Json<CheckLimits>,
 ) -> Result<(HeaderMap, Json<LimitResults>), Problem> {
-    caller.require(Scope::LimitsWrite)?;
     let subject = id(&asked.subject, "subject")?;
     let limits = store(&state, &caller).await?;
     let asks: Vec<Ask<'_>> = asked
@@ -118,13 +115,12 @@ async fn check_all(
         ("subject" = String, Path, description = "Whose limit it is"), ClassQuery),
     responses((status = 200, description = "What is left", body = LimitResult)))]
 async fn peek(
-    caller: Caller,
+    caller: Caller<needs::LimitsRead>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path((policy, subject)): Path<(String, String)>,
     Query(query): Query<ClassQuery>,
 ) -> Result<Json<LimitResult>, Problem> {
-    caller.require(Scope::LimitsRead)?;
     let subject = id(&subject, "subject")?;
     let limits = store(&state, &caller).await?;
     let verdict = limits.peek(&cx, &subject, &policy, query.class.as_deref()).await?;
@@ -137,12 +133,11 @@ async fn peek(
         ("subject" = String, Path, description = "Whose limit it is")),
     responses((status = 200, description = "Whether anything had been taken", body = LimitReset)))]
 async fn reset(
-    caller: Caller,
+    caller: Caller<needs::LimitsAdmin>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path((policy, subject)): Path<(String, String)>,
 ) -> Result<Json<LimitReset>, Problem> {
-    caller.require(Scope::LimitsAdmin)?;
     let subject = id(&subject, "subject")?;
     let reset = store(&state, &caller).await?.reset(&cx, &subject, &policy).await?;
     Ok(Json(LimitReset { reset }))

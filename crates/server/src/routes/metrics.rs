@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::accept::Listener;
 use crate::app::AppState;
-use crate::auth::{Operator, Scope};
+use crate::auth::{Operator, needs};
 use crate::problem::Problem;
 
 pub(crate) fn router() -> OpenApiRouter<AppState> {
@@ -23,11 +23,11 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 async fn metrics(
     State(state): State<AppState>,
     Extension(listener): Extension<Listener>,
-    operator: Result<Operator, Problem>,
+    operator: Result<Operator<needs::MetricsRead>, Problem>,
 ) -> Result<Response, Problem> {
     let settings = state.hold().config().metrics;
     if !(listener == Listener::Ops && settings.public) {
-        operator?.require(Scope::MetricsRead)?;
+        operator?;
     }
     let metrics =
         state.metrics().filter(|_| settings.enabled).ok_or_else(|| Problem::new(Code::RouteNotFound))?;

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::AppState;
-use crate::auth::{Operator, Scope};
+use crate::auth::{Operator, needs};
 use crate::cursor;
 use crate::extract::{Json, Path, Query};
 use crate::problem::Problem;
@@ -23,11 +23,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(get, path = "/v1/namespaces", tag = "namespaces", params(PageQuery),
     responses((status = 200, description = "A page of namespaces", body = Page<NamespaceView>)))]
 async fn list(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<NamespaceView>>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
     let rows = state.hold().control().namespaces();
     let place = |row: &NamespaceRow| (0, row.name.as_str().to_owned());
     cursor::page(&query, "namespaces", rows, place, shown).map(Json)
@@ -37,11 +36,10 @@ async fn list(
 #[utoipa::path(post, path = "/v1/namespaces", tag = "namespaces", request_body = CreateNamespace,
     responses((status = 201, description = "The namespace", body = NamespaceView)))]
 async fn create(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Json(wanted): Json<CreateNamespace>,
 ) -> Result<(StatusCode, Json<NamespaceView>), Problem> {
-    operator.require(Scope::OpsAdmin)?;
     match state.hold().control().create_namespace(&named(&wanted.name)?).await {
         Ok(row) => Ok((StatusCode::CREATED, Json(shown(&row)))),
         Err(error) if error.kind() == Kind::Conflict => Err(Problem::new(Code::Exists)),
@@ -54,12 +52,11 @@ async fn create(
     params(("name" = String, Path, description = "The namespace"), DeleteNamespaceQuery),
     responses((status = 200, description = "The namespace with the time of its deletion", body = NamespaceView)))]
 async fn delete(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Path(name): Path<String>,
     Query(query): Query<DeleteNamespaceQuery>,
 ) -> Result<Json<NamespaceView>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
     if query.confirm != name {
         return Err(Problem::field(Code::OutOfRange, "confirm", "repeat the namespace's name to confirm"));
     }

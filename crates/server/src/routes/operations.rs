@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::AppState;
-use crate::auth::{Operator, Scope};
+use crate::auth::{Operator, needs};
 use crate::extract::{Json, Path};
 use crate::problem::Problem;
 
@@ -21,8 +21,10 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
 /// What runs: version, features, where every store is, what an operator should know.
 #[utoipa::path(get, path = "/v1/status", tag = "operations",
     responses((status = 200, description = "The installation in short", body = StatusReport)))]
-async fn status(operator: Operator, State(state): State<AppState>) -> Result<Json<StatusReport>, Problem> {
-    operator.require(Scope::OpsRead)?;
+async fn status(
+    _: Operator<needs::OpsRead>,
+    State(state): State<AppState>,
+) -> Result<Json<StatusReport>, Problem> {
     let status = state.hold().status().await?;
     let health = state.hold().health().ready().await;
     let home = |home: statehold::StoreHome| {
@@ -55,8 +57,10 @@ async fn status(operator: Operator, State(state): State<AppState>) -> Result<Jso
 /// Lists the background jobs with their last runs.
 #[utoipa::path(get, path = "/v1/jobs", tag = "operations",
     responses((status = 200, description = "All jobs, on one page", body = Page<JobView>)))]
-async fn jobs(operator: Operator, State(state): State<AppState>) -> Result<Json<Page<JobView>>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
+async fn jobs(
+    _: Operator<needs::OpsAdmin>,
+    State(state): State<AppState>,
+) -> Result<Json<Page<JobView>>, Problem> {
     let states = state.hold().jobs().states().await?;
     Ok(Json(Page { items: states.iter().map(shown).collect(), next_cursor: None }))
 }
@@ -66,11 +70,10 @@ async fn jobs(operator: Operator, State(state): State<AppState>) -> Result<Json<
     params(("name" = String, Path, description = "The job's name")),
     responses((status = 200, description = "The last run, or none before the first", body = Page<JobRun>)))]
 async fn last_run(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Path(name): Path<String>,
 ) -> Result<Json<Page<JobRun>>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
     let states = state.hold().jobs().states().await?;
     let job =
         states.iter().find(|state| state.job.as_str() == name).ok_or_else(|| Problem::new(Code::NotFound))?;
@@ -82,11 +85,10 @@ async fn last_run(
     params(("name" = String, Path, description = "The job's name")),
     responses((status = 200, description = "What it did", body = JobRun)))]
 async fn run(
-    operator: Operator,
+    _: Operator<needs::OpsAdmin>,
     State(state): State<AppState>,
     Path(name): Path<String>,
 ) -> Result<Json<JobRun>, Problem> {
-    operator.require(Scope::OpsAdmin)?;
     Ok(Json(ran(&state.hold().jobs().run(&name).await?)))
 }
 

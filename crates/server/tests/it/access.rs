@@ -79,6 +79,32 @@ async fn scopes_are_asked_for_by_name() {
     assert_eq!(problem.members.scope.as_deref(), Some("ops:admin"));
 }
 
+/// Every route of the document that asks for credentials, each with everything else about the request wrong too.
+#[tokio::test]
+async fn a_key_without_the_scope_learns_nothing_of_any_route() {
+    let server = TestServer::start().await;
+    let document: serde_json::Value = server.get("/v1/openapi.json").await.json().await.unwrap();
+    let key = server.key(&["default"], &[Scope::HealthRead]).await;
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let public = operation["security"].as_array().unwrap().iter().any(|way| *way == json!({}));
+            if public {
+                continue;
+            }
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let path = path.replace('{', "%ff").replace('}', "");
+            let request = server.bare(method.clone(), &format!("{path}?nonsense=1"));
+            let request = request.bearer_auth(key.text.expose()).header("content-type", "text/plain");
+            let response = request.header("if-match", "nonsense").body("{").send().await.unwrap();
+            let problem = crate::harness::problem(response).await;
+            assert_eq!(problem.code, Code::InsufficientScope, "{method} {path}: {problem:?}");
+            asked += 1;
+        }
+    }
+    assert!(asked >= 30, "{asked} routes ask for credentials");
+}
+
 #[tokio::test]
 async fn a_key_is_refused_from_other_networks_and_forwarded_addresses_are_believed_of_trusted_proxies_only() {
     let trusting = TestServer::with(|settings| {

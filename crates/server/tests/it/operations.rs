@@ -69,7 +69,9 @@ async fn status_and_jobs_tell_what_runs() {
         (status["profile"].as_str(), status["namespace_count"].as_u64()),
         (Some("development"), Some(1))
     );
-    assert!(status["stores"].as_array().unwrap().iter().any(|store| store["store"] == "sessions"));
+    let home =
+        json!({"engine": "main", "kind": "embedded", "durable": true, "distributed": false, "state": "ok"});
+    assert_eq!(status["stores"], json!({"sessions": home, "cache": home, "limits": home}));
     let jobs = json(server.get("/v1/jobs").await, 200).await;
     assert!(jobs["items"].as_array().unwrap().iter().any(|job| job["job"] == "sweep"), "{jobs}");
     let run = json(server.request(Method::POST, "/v1/jobs/sweep/runs").send().await.unwrap(), 200).await;

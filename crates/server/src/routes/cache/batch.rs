@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::wire::{self, Read, WireValue, expires_at, rev, wrong};
 use super::{not_stored, one, store};
 use crate::app::AppState;
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, Scope, needs};
 use crate::extract::{Call, Json, Path};
 use crate::problem::Problem;
 
@@ -27,7 +27,7 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 #[utoipa::path(post, path = "/v1/cache/batch", tag = "cache", request_body = Batch,
     responses((status = 200, description = "One result per operation, in order", body = BatchDone)))]
 async fn batch(
-    caller: Caller,
+    caller: Caller<needs::CacheReadOrWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Json(wanted): Json<Batch>,
@@ -55,13 +55,12 @@ async fn batch(
         (status = 412, description = "A condition does not hold: failed_index", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn commit(
-    caller: Caller,
+    caller: Caller<needs::CacheWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path(group): Path<String>,
     Json(wanted): Json<GroupCommit>,
 ) -> Result<Json<GroupCommitted>, Problem> {
-    caller.require(Scope::CacheWrite)?;
     let group = wire::id(&group, "group").map_err(one)?;
     let conditions = wanted.conditions.unwrap_or_default();
     if conditions.len() + wanted.writes.len() > cache::GROUP_COMMIT_MAX {

@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 
 use self::wire::{WireValue, expires_at, rev, wrong};
 use crate::app::AppState;
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, needs};
 use crate::extract::{Call, IfMatch, Json, JsonOrEmpty, Path, Query};
 use crate::problem::Problem;
 
@@ -34,7 +34,7 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(get, put, delete, patch)).routes(routes!(incr)).merge(batch::router())
 }
 
-async fn store(state: &AppState, caller: &Caller) -> Result<Arc<Cache>, Problem> {
+async fn store<N>(state: &AppState, caller: &Caller<N>) -> Result<Arc<Cache>, Problem> {
     Ok(state.hold().cache(caller.namespace()).await?)
 }
 
@@ -54,14 +54,13 @@ fn key_of(key: &str, query: &GroupQuery) -> Result<Key, Problem> {
         (Vec<u8> = "application/octet-stream"))), (status = 404, description = "No such key", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn get(
-    caller: Caller,
+    caller: Caller<needs::CacheRead>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path(key): Path<String>,
     Query(query): Query<GroupQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.require(Scope::CacheRead)?;
     let name = key_of(&key, &query)?;
     let cache = store(&state, &caller).await?;
     let entry = cache.get(&cx, &name).await?.ok_or_else(|| Problem::new(Code::KeyNotFound))?;
@@ -84,7 +83,7 @@ async fn get(
         (status = 412, description = "Another revision", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn put(
-    caller: Caller,
+    caller: Caller<needs::CacheWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path(key): Path<String>,
@@ -92,7 +91,6 @@ async fn put(
     if_match: IfMatch,
     Json(wanted): Json<SetEntry>,
 ) -> Result<Response, Problem> {
-    caller.require(Scope::CacheWrite)?;
     let name = key_of(&key, &query)?;
     let SetEntry { value, value_b64, ttl, mode, if_revision, keep_ttl } = wanted;
     let if_revision = if_match.or(if_revision)?;
@@ -125,14 +123,13 @@ fn not_stored(present: Option<Revision>) -> Problem {
         (status = 412, description = "Another revision", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn delete(
-    caller: Caller,
+    caller: Caller<needs::CacheWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path(key): Path<String>,
     Query(query): Query<GroupQuery>,
     if_match: IfMatch,
 ) -> Result<Json<EntryDeleted>, Problem> {
-    caller.require(Scope::CacheWrite)?;
     let name = key_of(&key, &query)?;
     let if_revision = if_match.0.map(|Rev(revision)| Revision::from_u64(revision));
     let deleted = store(&state, &caller).await?.delete(&cx, &name, if_revision).await?;
@@ -146,14 +143,13 @@ async fn delete(
         (status = 404, description = "No such key", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn patch(
-    caller: Caller,
+    caller: Caller<needs::CacheWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path(key): Path<String>,
     Query(query): Query<GroupQuery>,
     Json(wanted): Json<PatchEntry>,
 ) -> Result<Response, Problem> {
-    caller.require(Scope::CacheWrite)?;
     let name = key_of(&key, &query)?;
     let cache = store(&state, &caller).await?;
     let touched = match (wanted.ttl, wanted.persist) {
@@ -176,14 +172,13 @@ async fn patch(
         (status = 409, description = "Not a counter, or the sum is out of bounds", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn incr(
-    caller: Caller,
+    caller: Caller<needs::CacheWrite>,
     State(state): State<AppState>,
     Call(cx): Call,
     Path(key): Path<String>,
     Query(query): Query<GroupQuery>,
     JsonOrEmpty(wanted): JsonOrEmpty<IncrEntry>,
 ) -> Result<Response, Problem> {
-    caller.require(Scope::CacheWrite)?;
     let name = key_of(&key, &query)?;
     let incr = wire::incr(&wanted, "").map_err(one)?;
     let sum = store(&state, &caller).await?.incr(&cx, &name, incr).await?;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::{ETAG, IF_MATCH};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::header::ETAG;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use statehold_api::sessions::{RecordRequest, RenewSession, RequestRecorded, SessionChanged, SessionContext};
-use statehold_api::{Code, ProblemBody, Rev};
+use statehold_api::{Code, ProblemBody};
 use statehold_core::Revision;
 use statehold_stores::sessions::{By, Requested, RevokeReason, SESSION_POLICY, Session, Sessions};
 use statehold_stores::value::Dur;
@@ -15,10 +15,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::token::{Parameter, PresentedToken};
-use super::{cx, views};
+use super::views;
 use crate::app::AppState;
-use crate::auth::{Caller, Scope};
-use crate::extract::{Json, JsonOrEmpty};
+use crate::auth::{Caller, needs};
+use crate::extract::{Call, IfMatch, Json, JsonOrEmpty};
 use crate::problem::Problem;
 use crate::rate_headers::RateState;
 
@@ -44,13 +44,13 @@ fn changed(store: &Sessions, session: &Session) -> Changed {
 #[utoipa::path(get, path = "/v1/sessions/current", tag = "sessions", params(Parameter),
     responses((status = 200, description = "The session's context", body = SessionContext)))]
 async fn whoami(
-    caller: Caller,
+    caller: Caller<needs::SessionsRead>,
     State(state): State<AppState>,
+    Call(cx): Call,
     token: PresentedToken,
 ) -> Result<([(HeaderName, String); 1], Json<SessionContext>), Problem> {
-    caller.require(Scope::SessionsRead)?;
     let store = state.hold().sessions(caller.namespace()).await?;
-    let context = views::context(&store.validate(&cx(), token.as_str(), None, true).await?);
+    let context = views::context(&store.validate(&cx, token.as_str(), None, true).await?);
     Ok(([(ETAG, context.revision.etag())], Json(context)))
 }
 
@@ -61,16 +61,16 @@ async fn whoami(
         (status = 409, description = "`max_lifetime_reached`", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn renew(
-    caller: Caller,
+    caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
+    Call(cx): Call,
     token: PresentedToken,
     JsonOrEmpty(wanted): JsonOrEmpty<RenewSession>,
 ) -> Result<Changed, Problem> {
-    caller.require(Scope::SessionsWrite)?;
     let additional = Dur::new(wanted.additional.map_or(ADDITIONAL_DEFAULT, Into::into))
         .map_err(|bad| Problem::field(Code::InvalidDuration, "additional", bad.to_string()))?;
     let store = state.hold().sessions(caller.namespace()).await?;
-    let session = store.renew(&cx(), token.as_str(), additional).await?;
+    let session = store.renew(&cx, token.as_str(), additional).await?;
     Ok(changed(&store, &session))
 }
 
@@ -82,27 +82,17 @@ async fn renew(
         (status = 412, description = "`revision_mismatch`", body = ProblemBody,
             content_type = "application/problem+json")))]
 async fn change_data(
-    caller: Caller,
+    caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
+    Call(cx): Call,
     token: PresentedToken,
-    headers: HeaderMap,
+    IfMatch(revision): IfMatch,
     Json(patch): Json<Map<String, Value>>,
 ) -> Result<Changed, Problem> {
-    caller.require(Scope::SessionsWrite)?;
-    let revision = if_match(&headers)?;
+    let revision = revision.map(|revision| Revision::from_u64(revision.0));
     let store = state.hold().sessions(caller.namespace()).await?;
-    let session = store.update_data(&cx(), By::Token(token.as_str()), &patch, revision).await?;
+    let session = store.update_data(&cx, By::Token(token.as_str()), &patch, revision).await?;
     Ok(changed(&store, &session))
-}
-
-/// The one revision that `If-Match` names.
-fn if_match(headers: &HeaderMap) -> Result<Option<Revision>, Problem> {
-    let mut tags = headers.get_all(IF_MATCH).iter();
-    let Some(tag) = tags.next() else { return Ok(None) };
-    let revision = tag.to_str().ok().and_then(Rev::parse_etag).filter(|_| tags.next().is_none());
-    revision
-        .map(|revision| Some(Revision::from_u64(revision.0)))
-        .ok_or_else(|| Problem::field(Code::InvalidRevision, "If-Match", "one entity tag: \"r<revision>\""))
 }
 
 /// Counts one request of the session. One that its limit does not allow is answered with 429 and counts for nothing.
@@ -110,16 +100,15 @@ fn if_match(headers: &HeaderMap) -> Result<Option<Revision>, Problem> {
     request_body = RecordRequest,
     responses((status = 200, description = "It is allowed; `RateLimit` says what is left", body = RequestRecorded)))]
 async fn record_request(
-    caller: Caller,
+    caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
+    Call(cx): Call,
     token: PresentedToken,
     JsonOrEmpty(wanted): JsonOrEmpty<RecordRequest>,
 ) -> Result<([(HeaderName, HeaderValue); 2], Json<RequestRecorded>), Problem> {
-    caller.require(Scope::SessionsWrite)?;
     let policy = wanted.policy.as_deref().unwrap_or(SESSION_POLICY);
     let store = state.hold().sessions(caller.namespace()).await?;
-    let requested =
-        store.record_request(&cx(), token.as_str(), Some(policy), wanted.class.as_deref()).await?;
+    let requested = store.record_request(&cx, token.as_str(), Some(policy), wanted.class.as_deref()).await?;
     let headers = rate(policy, &requested, &store).headers();
     if requested.allowed {
         return Ok((headers, Json(views::recorded(&requested))));
@@ -143,13 +132,13 @@ fn rate<'a>(policy: &'a str, requested: &Requested, store: &Sessions) -> RateSta
 #[utoipa::path(delete, path = "/v1/sessions/current", tag = "sessions", params(Parameter),
     responses((status = 204, description = "It has ended")))]
 async fn log_out(
-    caller: Caller,
+    caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
+    Call(cx): Call,
     token: PresentedToken,
 ) -> Result<StatusCode, Problem> {
-    caller.require(Scope::SessionsWrite)?;
     let store = state.hold().sessions(caller.namespace()).await?;
-    if store.revoke(&cx(), By::Token(token.as_str()), RevokeReason::User).await? {
+    if store.revoke(&cx, By::Token(token.as_str()), RevokeReason::User).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(Code::SessionInvalid))

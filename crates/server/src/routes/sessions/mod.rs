@@ -16,7 +16,6 @@ use statehold_api::sessions::{
     SessionCount, SessionCreated, SessionRevoked, SessionsRevoked,
 };
 use statehold_api::{Code, Page, PageQuery, ProblemBody, Ts};
-use statehold_core::Cx;
 use statehold_stores::sessions::{By, Level, NewSession, RevokeReason, SessionId, SessionKey};
 use statehold_stores::value::Id;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,9 +23,9 @@ use utoipa_axum::routes;
 
 use self::token::PresentedToken;
 use crate::app::AppState;
-use crate::auth::{Caller, Scope};
+use crate::auth::{Caller, Scope, needs};
 use crate::cursor;
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Call, Json, Path, Query};
 use crate::problem::Problem;
 
 pub(crate) fn router() -> OpenApiRouter<AppState> {
@@ -37,11 +36,6 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(revoke_all))
         .routes(routes!(revoke))
         .merge(current::router())
-}
-
-/// What one request brings to the store.
-fn cx() -> Cx {
-    Cx::new()
 }
 
 fn owner(text: &str) -> Result<Id, Problem> {
@@ -62,14 +56,14 @@ fn session_id(path: &str, text: &str) -> Result<SessionId, Problem> {
         (status = 409, description = "`too_many_sessions` or `owner_epoch_changed`",
             body = ProblemBody, content_type = "application/problem+json")))]
 async fn create(
-    caller: Caller,
+    caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
+    Call(cx): Call,
     Json(wanted): Json<CreateSession>,
 ) -> Result<(StatusCode, [(HeaderName, String); 2], Json<SessionCreated>), Problem> {
-    caller.require(Scope::SessionsWrite)?;
     let new = new_session(wanted)?;
     let store = state.hold().sessions(caller.namespace()).await?;
-    let created = store.create(&cx(), &new).await?;
+    let created = store.create(&cx, &new).await?;
     let session = views::session(&created.session, store.now());
     let headers = [(ETAG, session.revision.etag()), (CACHE_CONTROL, "no-store".to_owned())];
     let evicted = created.evicted.iter().map(ToString::to_string).collect();
@@ -98,15 +92,15 @@ fn new_session(wanted: CreateSession) -> Result<NewSession, Problem> {
 #[utoipa::path(get, path = "/v1/sessions", tag = "sessions", params(ListQuery),
     responses((status = 200, description = "A page of sessions", body = Page<Session>)))]
 async fn list(
-    caller: Caller,
+    caller: Caller<needs::SessionsRead>,
     State(state): State<AppState>,
+    Call(cx): Call,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<Session>>, Problem> {
-    caller.require(Scope::SessionsRead)?;
     let (kind, owner) = (views::kind(query.kind), owner(&query.owner)?);
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
     let store = state.hold().sessions(caller.namespace()).await?;
-    let sessions = store.list(&cx(), kind, &owner).await?;
+    let sessions = store.list(&cx, kind, &owner).await?;
     let name = format!("sessions\0{}\0{}\0{}", caller.namespace().as_str(), kind.as_str(), owner.as_str());
     // Newest first: the later a session was created, the smaller its place.
     let place = |session: &statehold_stores::sessions::Session| {
@@ -120,12 +114,12 @@ async fn list(
 #[utoipa::path(get, path = "/v1/sessions/count", tag = "sessions", params(CountQuery),
     responses((status = 200, description = "How many are live", body = SessionCount)))]
 async fn count(
-    caller: Caller,
+    caller: Caller<needs::SessionsRead>,
     State(state): State<AppState>,
+    Call(cx): Call,
     Query(query): Query<CountQuery>,
 ) -> Result<Json<SessionCount>, Problem> {
-    caller.require(Scope::SessionsRead)?;
-    let counted = state.hold().sessions(caller.namespace()).await?.count(&cx()).await?;
+    let counted = state.hold().sessions(caller.namespace()).await?.count(&cx).await?;
     let active = query.kind.map_or(counted.total(), |kind| counted.of(views::kind(kind)));
     Ok(Json(SessionCount { active }))
 }
@@ -134,12 +128,12 @@ async fn count(
 #[utoipa::path(get, path = "/v1/sessions/metrics", tag = "sessions", params(OwnerQuery, token::Parameter),
     responses((status = 200, description = "The figures", body = OwnerMetrics)))]
 async fn metrics(
-    caller: Caller,
+    caller: Caller<needs::SessionsRead>,
     State(state): State<AppState>,
+    Call(cx): Call,
     token: Option<PresentedToken>,
     Query(query): Query<OwnerQuery>,
 ) -> Result<Json<OwnerMetrics>, Problem> {
-    caller.require(Scope::SessionsRead)?;
     let (kind, owner) = (views::kind(query.kind), owner(&query.owner)?);
     let store = state.hold().sessions(caller.namespace()).await?;
     if !caller.has(Scope::SessionsAdmin) {
@@ -147,9 +141,9 @@ async fn metrics(
             let detail = "the key needs sessions:admin, or the request a session of level admin";
             return Err(Problem::new(Code::InsufficientLevel).detail(detail));
         };
-        store.validate(&cx(), token.as_str(), Some(Level::Admin), true).await?;
+        store.validate(&cx, token.as_str(), Some(Level::Admin), true).await?;
     }
-    let found = store.owner_metrics(&cx(), kind, &owner).await?;
+    let found = store.owner_metrics(&cx, kind, &owner).await?;
     Ok(Json(OwnerMetrics {
         active_sessions: found.active_sessions,
         total_requests: found.total_requests,
@@ -165,18 +159,18 @@ async fn metrics(
         ("session_id" = String, Path, description = "The session")),
     responses((status = 200, description = "Whether there was one", body = SessionRevoked)))]
 async fn revoke(
-    caller: Caller,
+    caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
+    Call(cx): Call,
     Path((kind, owner_text, session)): Path<(Kind, String, String)>,
 ) -> Result<Json<SessionRevoked>, Problem> {
-    caller.require(Scope::SessionsWrite)?;
     let key = SessionKey {
         kind: views::kind(kind),
         owner: owner(&owner_text)?,
         session_id: session_id("session_id", &session)?,
     };
     let store = state.hold().sessions(caller.namespace()).await?;
-    let revoked = store.revoke(&cx(), By::Key(&key), RevokeReason::Admin).await?;
+    let revoked = store.revoke(&cx, By::Key(&key), RevokeReason::Admin).await?;
     Ok(Json(SessionRevoked { revoked }))
 }
 
@@ -186,15 +180,15 @@ async fn revoke(
         ("owner" = String, Path, description = "The owner"), RevokeAllQuery),
     responses((status = 200, description = "How many were ended", body = SessionsRevoked)))]
 async fn revoke_all(
-    caller: Caller,
+    caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
+    Call(cx): Call,
     Path((kind, owner_text)): Path<(Kind, String)>,
     Query(query): Query<RevokeAllQuery>,
 ) -> Result<Json<SessionsRevoked>, Problem> {
-    caller.require(Scope::SessionsWrite)?;
     let (kind, owner) = (views::kind(kind), owner(&owner_text)?);
     let except = query.except.as_deref().map(|text| session_id("except", text)).transpose()?;
     let store = state.hold().sessions(caller.namespace()).await?;
-    let all = store.revoke_all(&cx(), kind, &owner, except, RevokeReason::Admin).await?;
+    let all = store.revoke_all(&cx, kind, &owner, except, RevokeReason::Admin).await?;
     Ok(Json(SessionsRevoked { revoked: all.revoked, epoch: all.epoch }))
 }
