@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The media type of every error reply.
 pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -12,7 +14,7 @@ pub const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 macro_rules! codes {
     ($($name:ident = $status:literal $text:literal $title:literal,)*) => {
         /// What went wrong, from a closed list; stable within a major version.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Code {
             $(
                 #[doc = $title]
@@ -131,6 +133,19 @@ impl FromStr for Code {
         Self::ALL.iter().copied().find(|code| code.as_str() == text).ok_or(UnknownCode)
     }
 }
+
+/// The codes as they travel; the derived schema would name the variants, because it cannot see through the macro above.
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("What went wrong, from a closed list; stable within a major version."))
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+impl ToSchema for Code {}
 
 /// One thing wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

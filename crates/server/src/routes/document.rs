@@ -40,21 +40,29 @@ const CREDENTIAL_ERRORS: [(&str, &str); 3] = [
 const BODY_ERRORS: [(&str, &str); 2] =
     [("413", "The body is too large"), ("415", "The body is not application/json")];
 
+/// What a route answers whose path names a thing.
+const NAMED_ERRORS: [(&str, &str); 1] = [("404", "There is no such thing")];
+/// What a route answers that changes something.
+const CHANGE_ERRORS: [(&str, &str); 1] =
+    [("409", "The present state does not allow it, or others kept changing it (`contention`)")];
+
 /// The document with what is true of every route: errors and credentials.
 pub(crate) fn finish(document: &utoipa::openapi::OpenApi) -> Value {
     let mut document = serde_json::to_value(document).expect("a document has string keys");
     document["components"]["securitySchemes"] =
         json!({"key": {"type": "http", "scheme": "bearer", "description": "An API key: shk_<id>_<secret>"}});
-    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
-    for operation in paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-        if let Some(operation) = operation.as_object_mut() {
-            complete(operation);
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        let named = path.contains('{');
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            if let Some(operation) = operation.as_object_mut() {
+                complete(operation, named, method != "get");
+            }
         }
     }
     document
 }
 
-fn complete(operation: &mut Map<String, Value>) {
+fn complete(operation: &mut Map<String, Value>, named: bool, changes: bool) {
     // Handlers are named within their file; a document needs names of its own.
     if let (Some(tag), Some(id)) = (operation["tags"][0].as_str(), operation["operationId"].as_str()) {
         operation.insert("operationId".to_owned(), format!("{tag}_{id}").into());
@@ -70,7 +78,9 @@ fn complete(operation: &mut Map<String, Value>) {
     let all = ERRORS
         .iter()
         .chain(CREDENTIAL_ERRORS.iter().filter(|_| !public))
-        .chain(BODY_ERRORS.iter().filter(|_| takes_body));
+        .chain(BODY_ERRORS.iter().filter(|_| takes_body))
+        .chain(NAMED_ERRORS.iter().filter(|_| named))
+        .chain(CHANGE_ERRORS.iter().filter(|_| changes));
     for (status, description) in all {
         responses
             .entry((*status).to_owned())

@@ -80,7 +80,9 @@ async fn check(
 
 /// Asks several policies about one call: allowed only if all allow, and a denial takes from none.
 #[utoipa::path(post, path = "/v1/limits/check", tag = "limits", request_body = CheckLimits,
-    responses((status = 200, description = "The answers, a denial included", body = LimitResults)))]
+    responses((status = 200, description = "The answers, a denial included", body = LimitResults),
+        (status = 404, description = "No such policy", body = ProblemBody,
+            content_type = "application/problem+json")))]
 async fn check_all(
     caller: Caller<needs::LimitsWrite>,
     State(state): State<AppState>,

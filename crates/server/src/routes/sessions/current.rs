@@ -98,7 +98,9 @@ async fn change_data(
 /// Counts one request of the session. One that its limit does not allow is answered with 429 and counts for nothing.
 #[utoipa::path(post, path = "/v1/sessions/current/requests", tag = "sessions", params(Parameter),
     request_body = RecordRequest,
-    responses((status = 200, description = "It is allowed; `RateLimit` says what is left", body = RequestRecorded)))]
+    responses((status = 200, description = "It is allowed; `RateLimit` says what is left", body = RequestRecorded),
+        (status = 404, description = "No such policy", body = ProblemBody,
+            content_type = "application/problem+json")))]
 async fn record_request(
     caller: Caller<needs::SessionsWrite>,
     State(state): State<AppState>,
