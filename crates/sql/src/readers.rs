@@ -28,6 +28,11 @@ impl Version {
     pub(crate) fn raise(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
+
+    /// What was read until now is no longer shared. Leaves odd odd and even even.
+    fn pass(&self) {
+        self.0.fetch_add(2, Ordering::SeqCst);
+    }
 }
 
 /// A pool of reading connections, used on the calling thread.
@@ -76,15 +81,30 @@ impl Readers {
         let mut slot = self.slot();
         // Asked before the snapshot is taken, so that the snapshot can only be newer.
         let version = self.version.settled();
-        slot.read(version, f)
+        let found = slot.read(version, f);
+        if slot.held.is_some() && slot.held != self.version.settled() {
+            // Nobody can share it any more; left open it would only keep the log from being begun anew.
+            slot.end();
+        }
+        found
     }
 
-    /// Ends the snapshots held open by connections that nobody uses: they keep the log from being taken over.
+    /// Ends the snapshots that are held open, since they keep the log from being begun anew: those of connections that
+    /// nobody uses at once, the others as soon as their read is done.
     pub(crate) fn release(&self) {
+        self.version.pass();
         for slot in &self.slots {
             if let Some(mut slot) = slot.try_lock() {
                 slot.end();
             }
+        }
+    }
+
+    /// Waits until every snapshot has ended that was taken before this call. Reads are short, and go on meanwhile.
+    pub(crate) fn renew(&self) {
+        self.version.pass();
+        for slot in &self.slots {
+            slot.lock().end();
         }
     }
 

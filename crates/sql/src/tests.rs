@@ -268,6 +268,38 @@ async fn the_log_stays_bounded_under_writes() {
     assert!(log < 48 << 20, "80 MB were written, the log has {log} bytes");
 }
 
+#[tokio::test]
+async fn the_log_stays_bounded_beside_readers_that_never_rest() {
+    let fixture = Fixture::new();
+    let setup = Setup::open(&fixture.options).unwrap();
+    migrate(&setup, TABLE, NOW).unwrap();
+    let readers = setup.readers();
+    let database = Arc::new(Database::start(setup).unwrap());
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let busy: Vec<_> = (0..4)
+        .map(|_| {
+            let (readers, done) = (Arc::clone(&readers), Arc::clone(&done));
+            std::thread::spawn(move || {
+                while !done.load(order) {
+                    readers.recent(|tx| tx.query_row(&COUNT, &[], |row| row.int(0))).unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut most = 0;
+    for id in 0..800 {
+        database.write("big", move |tx| put(tx, id, 200_000)).await.unwrap();
+        let log = fs::metadata(fixture.options.path.with_extension("db-wal")).unwrap().len();
+        most = most.max(log);
+    }
+    done.store(true, order);
+    for reader in busy {
+        reader.join().unwrap();
+    }
+    assert!(most < 64 << 20, "160 MB were written, the log had {most} bytes");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_shared_snapshot_never_misses_what_was_answered_or_seen() {
     let fixture = Fixture::new();

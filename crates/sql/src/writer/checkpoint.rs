@@ -78,8 +78,13 @@ impl Checkpoints {
         if pages >= WRITER_PAGES.max(self.tried_at_pages + RETRY_PAGES) {
             self.tried_at_pages = pages;
             self.asked_at_pages = pages;
-            self.readers.release();
-            return checkpoint(writer, "PRAGMA wal_checkpoint(PASSIVE)");
+            // From here on every short read sees the last commit, so that all of the log can be taken over.
+            self.readers.renew();
+            let done = checkpoint(writer, "PRAGMA wal_checkpoint(PASSIVE)");
+            // Snapshots begun before the last page was taken over still use the log; later ones read the file alone,
+            // and do not keep the next commit from beginning the log anew.
+            self.readers.renew();
+            return done;
         }
         if pages >= self.asked_at_pages + BACKGROUND_PAGES {
             self.asked_at_pages = pages;
