@@ -118,10 +118,11 @@ pub(crate) fn fault(error: &rusqlite::Error) -> Fault {
 pub(crate) fn commit_fault(error: &rusqlite::Error) -> Fault {
     let fault = fault(error);
     // A full disk stops the write before the frame that commits; a busy or refusing database did not begin. After
-    // anything else the frames may or may not be on disk.
+    // anything else the frames may or may not be on disk: memory can run out behind the frame that commits.
+    let primary = fault.code.map(|code| code & 0xff);
     match fault.kind {
-        Kind::Overloaded | Kind::Conflict | Kind::Refused => fault,
-        _ if fault.code.is_some_and(|code| code & 0xff == ffi::SQLITE_BUSY) => fault,
+        Kind::Conflict | Kind::Refused => fault,
+        _ if matches!(primary, Some(ffi::SQLITE_FULL | ffi::SQLITE_BUSY)) => fault,
         _ => Fault {
             kind: Kind::Unavailable,
             outcome: Outcome::Unknown,
@@ -184,6 +185,9 @@ mod tests {
             let after = commit_fault(&failure(code));
             assert_eq!((after.kind, after.outcome), (kind, at_commit), "{code} at commit");
         }
+        let memory = (fault(&failure(ffi::SQLITE_NOMEM)), commit_fault(&failure(ffi::SQLITE_NOMEM)));
+        assert_eq!((memory.0.kind, memory.0.outcome), (Kind::Overloaded, Outcome::NoEffect));
+        assert_eq!((memory.1.kind, memory.1.outcome), (Kind::Unavailable, Outcome::Unknown));
         for code in [ffi::SQLITE_CORRUPT_INDEX, ffi::SQLITE_NOTADB] {
             assert_eq!(fault(&failure(code)).kind, Kind::Corrupt);
         }
