@@ -55,5 +55,7 @@ pub use limit::{Decision, LimitPolicy, SLIDING_LIMIT_MAX};
 pub use movable::{
     Carried, CarryOutcome, Control, Incarnation, Mark, MarkKind, Marked, Movable, MoveId, Owner, PassId, Role,
 };
-pub use rules::{CommitView, Decided, Fence, Write, carry_rule, commit_rule, evaluate, read_rule};
+pub use rules::{
+    CommitView, Decided, Fence, Write, carry_rule, commit_rule, control_rule, evaluate, read_rule,
+};
 pub use signals::{Announcement, PAYLOAD_BYTES_MAX, Signal, SignalStream, Signals, Topic};

@@ -177,12 +177,14 @@ pub trait Movable: Engine {
     /// The same control again is accepted and changes nothing.
     ///
     /// - `fence.establish`: refused (`Conflict`) unless (epoch, term) is greater than that of every control the space
-    ///   has, (`Refused`) where the space belongs to another owner, and (`Moved`) for another incarnation.
+    ///   has and no term shrinks, (`Refused`) where the space belongs to another owner, and (`Moved`) for another
+    ///   incarnation.
     async fn establish(&self, cx: &Cx, space: &Space, control: &Control) -> Result<()>;
 
     /// Replaces one bucket's control, if it still is `expect` ([`Control::floor`] aside, which grows by itself).
     ///
-    /// - `fence.set-control`: compare-and-set on the whole control; (epoch, term) must grow, else `Conflict`.
+    /// - `fence.set-control`: compare-and-set on the whole control; (epoch, term) must grow and the term must not
+    ///   shrink, else `Conflict`; `Refused` for another owner, `Moved` for another incarnation.
     async fn set_control(
         &self,
         cx: &Cx,

@@ -11,7 +11,7 @@ use crate::codec;
 use crate::commit::{
     Check, Commit, Conflict, Failure, Mutation, MutationOutcome, RECEIPTS_PRUNED_MAX, Receipt, Refusal,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::item::{Body, Epoch, Form, Revision, State, Term, parse_counter};
 use crate::limit::Decision;
 use crate::movable::{CarryOutcome, Control, Incarnation, Role};
@@ -58,6 +58,35 @@ pub fn read_rule(control: Option<&Control>, present: Incarnation) -> Result<Time
 /// The control, unless it is missing or void.
 fn standing(control: Option<&Control>, present: Incarnation) -> Result<&Control> {
     control.filter(|control| control.incarnation == present).ok_or_else(|| Error::moved(None))
+}
+
+/// Whether `next` may be installed in the engine's `present` history over a control that stands, void or not.
+///
+/// # Errors
+/// `Moved` for another history, `Refused` for another owner, `Conflict` unless (epoch, term) grows and the term does
+/// not shrink, and for a home whose term is below its floor's: its revisions would not grow.
+pub fn control_rule(standing: Option<&Control>, next: &Control, present: Incarnation) -> Result<()> {
+    if next.incarnation != present {
+        return Err(Error::moved(None));
+    }
+    if next.term > Term::MAX {
+        return Err(Error::invalid("a term has 20 bits"));
+    }
+    let mut floor = next.floor;
+    if let Some(standing) = standing {
+        if standing.owner != next.owner {
+            return Err(Error::new(Kind::Refused, "the space belongs to another deployment"));
+        }
+        let grows = (next.epoch, next.term) > (standing.epoch, standing.term) && next.term >= standing.term;
+        if !grows {
+            return Err(Error::conflict("a control's epoch and term only grow"));
+        }
+        floor = floor.max(standing.floor);
+    }
+    if next.role == Role::Open && floor.term() > next.term {
+        return Err(Error::conflict("a home's term is not below its floor's"));
+    }
+    Ok(())
 }
 
 /// What a carried state does to what is here.

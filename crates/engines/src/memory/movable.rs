@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use statehold_core::{
     Bucket, Carried, CarryOutcome, Control, Cx, Engine, Epoch, Error, ITEM_BYTES_MAX, Incarnation, ItemKey,
-    Kind, MUTATIONS_MAX, Mark, MarkKind, Marked, Movable, Partition, PassId, Result, Role, Space, Term,
-    Write, carry_rule,
+    Kind, MUTATIONS_MAX, Mark, MarkKind, Marked, Movable, Partition, PassId, Result, Role, Space, Write,
+    carry_rule, control_rule,
 };
 
 use super::MemoryEngine;
@@ -83,10 +83,7 @@ impl MemoryEngine {
     }
 
     fn establish_now(&self, space: &Space, control: &Control) -> Result<()> {
-        may_be_installed(control)?;
-        if control.incarnation != self.incarnation {
-            return Err(Error::moved(None));
-        }
+        control_rule(None, control, self.incarnation)?;
         let space = self.spaces.find_or_add(space)?;
         let mut controls = space.controls();
         same_owner(&controls, control)?;
@@ -94,7 +91,11 @@ impl MemoryEngine {
             return Ok(());
         }
         let own = space.used_buckets(0).filter_map(|(_, bucket)| bucket.own);
-        controls.control.into_iter().chain(own).try_for_each(|present| grows(&present, control))?;
+        controls
+            .control
+            .into_iter()
+            .chain(own)
+            .try_for_each(|present| control_rule(Some(&present), control, self.incarnation))?;
         *controls = SpaceControls { owner: Some(control.owner), control: Some(*control) };
         for (number, mut bucket) in space.used_buckets(0) {
             bucket.inherit(Some(*control));
@@ -111,10 +112,8 @@ impl MemoryEngine {
         expect: Option<&Control>,
         next: &Control,
     ) -> Result<()> {
-        may_be_installed(next)?;
         let space = self.spaces.find_or_add(space)?;
         let mut controls = space.controls();
-        same_owner(&controls, next)?;
         let mut bucket = space.bucket_made_under(&controls, number)?;
         let same = match (self.shown(&bucket), expect) {
             (None, None) => true,
@@ -124,12 +123,8 @@ impl MemoryEngine {
         if !same {
             return Err(Error::conflict("the bucket's control is another one"));
         }
-        if let Some(present) = bucket.control() {
-            grows(&present, next)?;
-            if next.role == Role::Open && present.floor.term() > next.term {
-                return Err(Error::conflict("a home's term is not below its floor's"));
-            }
-        }
+        same_owner(&controls, next)?;
+        control_rule(bucket.control().as_ref(), next, self.incarnation)?;
         controls.owner = Some(next.owner);
         let outdated = bucket.install(*next);
         space.publish_stalest(number, &bucket, self.incarnation);
@@ -254,29 +249,6 @@ fn follows(control: Option<&Control>, present: Incarnation, at: Epoch) -> Result
     } else {
         Err(Error::moved(Some(control.epoch)))
     }
-}
-
-fn rank(control: &Control) -> (Epoch, Term) {
-    (control.epoch, control.term)
-}
-
-/// Whether `next` may replace `present`: (epoch, term) grows, and a term never shrinks, so that revisions grow too.
-fn grows(present: &Control, next: &Control) -> Result<()> {
-    if rank(next) > rank(present) && next.term >= present.term {
-        Ok(())
-    } else {
-        Err(Error::conflict("a control's epoch and term must grow"))
-    }
-}
-
-fn may_be_installed(control: &Control) -> Result<()> {
-    if control.term > Term::MAX {
-        return Err(Error::invalid("a term has 20 bits"));
-    }
-    if control.role == Role::Open && control.floor.term() > control.term {
-        return Err(Error::invalid("a home's term is not below its floor's"));
-    }
-    Ok(())
 }
 
 fn same_owner(controls: &SpaceControls, next: &Control) -> Result<()> {

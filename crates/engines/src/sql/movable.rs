@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use statehold_core::{
     Bucket, Carried, CarryOutcome, Control, Cx, Epoch, Error, Incarnation, ItemKey, Kind, MUTATIONS_MAX,
     Mark, MarkKind, Marked, Movable, PAGE_MAX, Partition, PassId, Place, Result, Role, Space, carry_rule,
+    control_rule,
 };
 use statehold_sql::{Row, Sql, Tx, Val};
 
@@ -147,9 +148,6 @@ impl Movable for EmbeddedEngine {
 
 fn establish(tx: &Tx<'_>, memory: &mut Memory, space: &Space, control: &Control) -> Result<Result<()>> {
     let present = memory.history.of(space);
-    if control.incarnation != present {
-        return Ok(Err(Error::moved(None)));
-    }
     if let Some(kept) = memory.spaces.get(space.key()) {
         if kept.buckets != space.buckets() {
             return Ok(Err(Error::new(Kind::Refused, "the space was made with another number of buckets")));
@@ -158,16 +156,14 @@ fn establish(tx: &Tx<'_>, memory: &mut Memory, space: &Space, control: &Control)
             return Ok(Ok(()));
         }
         let same = kept.control == Some(*control);
-        let standing = kept.own.values().filter_map(|own| own.control).chain(kept.control);
-        for standing in standing.filter(|_| !same) {
-            if standing.owner != control.owner {
-                return Ok(Err(Error::new(Kind::Refused, "the space belongs to another deployment")));
-            }
-            if (standing.epoch, standing.term) >= (control.epoch, control.term) {
-                let message = "the space has a control of this epoch and term or a later one";
-                return Ok(Err(Error::conflict(message)));
-            }
+        let mut standing = kept.own.values().filter_map(|own| own.control).chain(kept.control);
+        let grows = |standing: Control| control_rule(Some(&standing), control, present);
+        if !same && let Err(error) = standing.try_for_each(grows) {
+            return Ok(Err(error));
         }
+    }
+    if let Err(error) = control_rule(None, control, present) {
+        return Ok(Err(error));
     }
     memory.raise_counter(control.floor);
     memory.changed = true;
@@ -201,8 +197,11 @@ fn set_control(
     if present.as_ref().map(floorless) != expect.map(floorless) {
         return Ok(Err(Error::conflict("the bucket has another control")));
     }
-    if present.is_some_and(|present| (next.epoch, next.term) <= (present.epoch, present.term)) {
-        return Ok(Err(Error::conflict("a control's epoch and term only grow")));
+    let kept = memory.spaces.get(space.key());
+    // A void control of the space is not shown, and still binds what replaces it.
+    let standing = present.or(kept.and_then(|kept| kept.control));
+    if let Err(error) = control_rule(standing.as_ref(), next, memory.history.of(space)) {
+        return Ok(Err(error));
     }
     memory.raise_counter(next.floor);
     memory.changed = true;

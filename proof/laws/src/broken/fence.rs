@@ -6,7 +6,8 @@ use statehold_core::{
 };
 
 use super::habits;
-use crate::plain::{KeptBucket, Plain};
+use crate::plain::{KeptBucket, Plain, World};
+use crate::rig::Restart;
 
 habits! {
     /// Takes every caller's epoch for the present one.
@@ -78,6 +79,10 @@ habits! {
     IgnoresHistories {
         fn commit_rule(&self, control: Option<&Control>, _: Incarnation, epoch: Epoch) -> Result<Fence> {
             commit_rule(control, control.map(|control| control.incarnation).unwrap_or_default(), epoch)
+        }
+
+        fn restarted(&self, world: &mut World, _: Restart) {
+            world.incarnation = Incarnation([8; 16]);
         }
     }
 

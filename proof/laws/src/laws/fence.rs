@@ -11,7 +11,7 @@ use super::{always, check};
 use crate::breach::{Breach, LawResult, ensure, ensure_eq};
 use crate::broken::broken;
 use crate::law::Law;
-use crate::rig::{Ground, Rig, refused};
+use crate::rig::{Ground, Restart, Rig, refused};
 
 pub(super) const LAWS: &[Law] = &[
     Law {
@@ -225,7 +225,7 @@ async fn missing(rig: Rig) -> LawResult {
     Ok(())
 }
 
-async fn void(rig: Rig) -> LawResult {
+async fn void(mut rig: Rig) -> LawResult {
     let (ground, at) = one_item(&rig).await?;
     let (cx, space) = (Cx::new(), &ground.space);
     let present = ground.control(at.bucket).await?;
@@ -233,23 +233,29 @@ async fn void(rig: Rig) -> LawResult {
         return Err(Breach::Broken("an established bucket shows no control".into()));
     };
     let foreign = Control { epoch: Epoch(2), incarnation: Incarnation([9; 16]), ..control };
-    if let Err(error) = rig.base().set_control(&cx, space, at.bucket, Some(&control), &foreign).await {
-        // An engine that never takes a foreign control in cannot have a void one in this way.
-        ensure_eq!(error.kind(), Kind::Moved, "a control of another history was refused with another kind");
-        ground.commit(&at, put()).await?;
+    let answer = rig.base().set_control(&cx, space, at.bucket, Some(&control), &foreign).await;
+    refused(answer, Kind::Moved, "a control of another history")?;
+    ground.commit(&at, put()).await?;
+
+    // Where a kill may lose what such a space holds, it leaves its control void.
+    let ground = rig.ground(Traits { unsynced: true, ..Traits::default() }).await?;
+    let at = ground.place("p");
+    let own = ground.turn(at.bucket, |_| ()).await?;
+    let at = at.at(own.epoch);
+    ground.commit(&at, Commit::new().put("x", "1", None)).await?;
+    let before = rig.incarnation(&ground.space).await?;
+    rig.restart(Restart::Killed).await?;
+    if rig.incarnation(&ground.space).await? == before {
         return Ok(());
     }
-    let at = at.at(Epoch(2));
-    refused(ground.commit(&at, put()).await, Kind::Moved, "a commit under a void control")?;
-    refused(
-        rig.engine().fetch(&Cx::new().fenced(), &[at.item("x")]).await,
-        Kind::Moved,
-        "a fenced fetch under one",
-    )?;
-    untouched(&ground, &at, "a commit under a void control").await?;
-    let again = Control { epoch: Epoch(3), term: Term(control.term.0 + 1), ..control };
-    rig.base().establish(&cx, space, &again).await?;
-    ground.commit(&at.at(Epoch(3)), put()).await?;
+    let commit = rig.engine().commit(&Cx::new(), &at, &put()).await;
+    refused(commit, Kind::Moved, "a commit under a void control")?;
+    let fetch = rig.engine().fetch(&Cx::new().fenced(), &[at.item("x")]).await;
+    refused(fetch, Kind::Moved, "a fenced fetch under one")?;
+    let kept = rig.engine().fetch(&Cx::new(), &[at.item("x")]).await?.remove(0);
+    ensure!(kept.is_none_or(|item| item.value == "1"), "a commit under a void control happened");
+    let again = rig.again(&ground).await?;
+    again.commit(&again.place("p"), put()).await?;
     Ok(())
 }
 
@@ -263,6 +269,7 @@ async fn establish(rig: Rig) -> LawResult {
     let wrong = [
         (Control { marking: true, ..first }, Kind::Conflict, "another control of the same epoch and term"),
         (Control { epoch: Epoch(0), term: Term(9), ..first }, Kind::Conflict, "a control of an older epoch"),
+        (Control { term: Term(0), ..next }, Kind::Conflict, "a control of a later epoch and an older term"),
         (Control { owner: Owner([8; 16]), ..next }, Kind::Refused, "a control of another deployment"),
         (Control { incarnation: Incarnation([9; 16]), ..next }, Kind::Moved, "a control of another history"),
     ];
@@ -311,11 +318,15 @@ async fn set_control(rig: Rig) -> LawResult {
         (Epoch(1), Term(1), "the same epoch and term"),
         (Epoch(0), Term(5), "an older epoch"),
         (Epoch(1), Term(0), "an older term"),
+        (Epoch(2), Term(0), "a later epoch and an older term"),
     ] {
         let back = Control { epoch, term, role: Role::Away, ..first };
         let answer = base.set_control(&cx, space, bucket, Some(&first), &back).await;
         refused(answer, Kind::Conflict, &format!("a control with {what}"))?;
     }
+    let foreign = Control { owner: Owner([1; 16]), ..next };
+    let answer = base.set_control(&cx, space, bucket, Some(&first), &foreign).await;
+    refused(answer, Kind::Refused, "a control of another deployment")?;
     ground.commit(&at, put()).await?;
     // The floor has grown by that commit: it is no part of what must be expected.
     base.set_control(&cx, space, bucket, Some(&first), &next).await?;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use statehold_core::{
-    Bucket, Carried, CarryOutcome, Control, Cx, Epoch, Error, Incarnation, Kind, Mark, MarkKind, Marked,
-    Movable, PassId, Result, Role, Space,
+    Bucket, Carried, CarryOutcome, Control, Cx, Epoch, Error, Incarnation, Mark, MarkKind, Marked, Movable,
+    PassId, Result, Role, Space, control_rule,
 };
 
 use super::Plain;
@@ -123,21 +123,14 @@ impl Plain {
     pub(crate) fn establish_soundly(&self, space: &Space, control: &Control) -> Result<()> {
         let mut world = self.world();
         let present = world.incarnation;
-        if control.incarnation != present {
-            return Err(Error::moved(None));
-        }
+        control_rule(None, control, present)?;
         let kept = world.space(space);
         if kept.control == Some(*control) {
             return Ok(());
         }
         let standing = kept.buckets.values().filter_map(|bucket| bucket.control);
         for standing in standing.chain(kept.control) {
-            if standing.owner != control.owner {
-                return Err(Error::new(Kind::Refused, "the space belongs to another deployment"));
-            }
-            if (standing.epoch, standing.term) >= (control.epoch, control.term) {
-                return Err(Error::conflict("the space has a control of this epoch and term or a later one"));
-            }
+            control_rule(Some(&standing), control, present)?;
         }
         kept.control = Some(*control);
         for bucket in kept.buckets.values_mut() {
@@ -160,9 +153,7 @@ impl Plain {
         if present.as_ref().map(floorless) != expect.map(floorless) {
             return Err(Error::conflict("the bucket has another control"));
         }
-        if present.is_some_and(|present| (next.epoch, next.term) <= (present.epoch, present.term)) {
-            return Err(Error::conflict("a control's epoch and term only grow"));
-        }
+        control_rule(present.as_ref(), next, world.incarnation)?;
         world.bucket(space, bucket).control = Some(*next);
         Ok(())
     }
