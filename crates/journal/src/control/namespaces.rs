@@ -54,6 +54,11 @@ impl ControlTables {
         self.namespaces.read().get(name).is_some_and(|row| row.deleted_at.is_none())
     }
 
+    /// Whether the namespace was deleted and not made again.
+    pub fn has_deleted(&self, name: &Namespace) -> bool {
+        self.namespaces.read().get(name).is_some_and(|row| row.deleted_at.is_some())
+    }
+
     /// Makes a namespace.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use statehold_core::{
@@ -18,6 +19,8 @@ use super::policy::{Step, step};
 pub const SETTLE_TRIES_MAX: usize = 8;
 /// Most times that one call is sent again after `Moved`.
 const MOVED_TRIES_MAX: usize = 3;
+/// Longest that controls are being settled, for a caller who waits longer or for ever.
+const SETTLE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A space at its home. To a store it is the engine.
 ///
@@ -59,8 +62,53 @@ impl Placed {
             settled: AtomicU64::new(0),
             settling: tokio::sync::Mutex::new(()),
         };
-        placed.settle(0).await?;
+        placed.within(None, placed.settle(0)).await?;
         Ok(Arc::new(placed))
+    }
+
+    /// Moves the space on by an epoch, where it is: whoever still sends at an earlier one is refused by the engine, and
+    /// where the namespace serves no longer, for good.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn fence_out(&self) -> Result<()> {
+        self.within(None, async {
+            let _one_at_a_time = self.settling.lock().await;
+            let before = self.epoch();
+            let buckets: Vec<Bucket> = self.space.all_buckets().collect();
+            let cx = Cx::new();
+            for _ in 0..SETTLE_TRIES_MAX {
+                let placement = self.tables.placement(&self.space)?.ok_or_else(gone)?;
+                let present = self.mounted.engine.incarnation(&cx, &self.space, &buckets).await?;
+                let controls = self.mounted.engine.control(&cx, &self.space, &buckets).await?;
+                let incarnation = present.first().copied().ok_or_else(gone)?;
+                self.establish(&cx, &placement, incarnation, &controls).await?;
+                let epoch = self.find_epoch().await?;
+                if epoch > before {
+                    self.epoch.store(epoch.0, Ordering::Release);
+                    self.settled.fetch_add(1, Ordering::AcqRel);
+                    return Ok(());
+                }
+            }
+            Err(Error::new(Kind::Unavailable, "the space's epoch does not grow"))
+        })
+        .await
+    }
+
+    /// Bounds work on controls by the caller's deadline. What is under way when it passes is compare-and-set: the next
+    /// caller finds it done or does it.
+    async fn within<T>(
+        &self,
+        deadline: Option<Instant>,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let end = Instant::now() + SETTLE_WAIT_MAX;
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        tokio::time::timeout_at(end.into(), work).await.unwrap_or_else(|_| {
+            let error =
+                Error::new(Kind::Deadline, "the time ran out while the space's controls were settled");
+            Err(error.during("placement.settle").at_engine(&self.mounted.engine.description().name))
+        })
     }
 
     /// The epoch that calls are sent at.
@@ -164,13 +212,17 @@ impl Placed {
         }
     }
 
-    /// Whether to send a call again: only after `Moved`, which says for certain that nothing happened.
-    async fn learn(&self, error: Error, seen: u64, tries: usize) -> Result<()> {
+    /// Whether to send a call again: only after `Moved`, which says for certain that nothing happened, and only while
+    /// the namespace serves: who was fenced out of a deleted one stays out.
+    async fn learn(&self, cx: &Cx, error: Error, seen: u64, tries: usize) -> Result<()> {
         if error.kind() != Kind::Moved || tries >= MOVED_TRIES_MAX {
             return Err(error);
         }
+        if self.tables.has_deleted(self.space.namespace()) {
+            return Err(Error::new(Kind::NotFound, "the namespace was deleted").during("placement.settle"));
+        }
         // Boxed: the rare case must not widen the future of every call.
-        Box::pin(self.settle(seen)).await
+        Box::pin(self.within(cx.deadline, self.settle(seen))).await
     }
 
     fn settled(&self) -> u64 {
@@ -190,7 +242,7 @@ impl Engine for Placed {
         loop {
             let seen = self.settled();
             match self.mounted.stack.fetch(cx, wanted).await {
-                Err(error) => self.learn(error, seen, tries).await?,
+                Err(error) => self.learn(cx, error, seen, tries).await?,
                 found => return found,
             }
             tries += 1;
@@ -202,7 +254,7 @@ impl Engine for Placed {
         loop {
             let seen = self.settled();
             match self.mounted.stack.list(cx, at, ranges).await {
-                Err(error) => self.learn(error, seen, tries).await?,
+                Err(error) => self.learn(cx, error, seen, tries).await?,
                 found => return found,
             }
             tries += 1;
@@ -215,7 +267,7 @@ impl Engine for Placed {
             let seen = self.settled();
             let place = at.clone().at(self.epoch());
             match self.mounted.stack.commit(cx, &place, commit).await {
-                Err(error) => self.learn(error, seen, tries).await?,
+                Err(error) => self.learn(cx, error, seen, tries).await?,
                 done => return done,
             }
             tries += 1;
@@ -232,7 +284,7 @@ impl Engine for Placed {
 }
 
 fn gone() -> Error {
-    Error::internal("a space that is in use has no placement")
+    Error::new(Kind::NotFound, "the space was deleted")
 }
 
 fn foreign() -> Error {

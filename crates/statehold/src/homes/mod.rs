@@ -195,16 +195,22 @@ impl Homes {
         if let Some(known) = self.spaces.read().get(placement.space.key()) {
             return Ok(Arc::clone(known));
         }
-        let engine = self.engines.get(&placement.engine).ok_or_else(away)?;
-        let placed = Placed::open(
-            placement.space.clone(),
-            placement,
-            engine.mounted.clone(),
-            Arc::clone(&self.tables),
-        )
-        .await?;
+        let placed = self.placed_apart(placement).await?;
         let mut spaces = self.spaces.write();
         Ok(Arc::clone(spaces.entry(placement.space.key().to_owned()).or_insert(placed)))
+    }
+
+    /// A space at its home that shares nothing with the stores that are open there.
+    pub(crate) async fn placed_apart(&self, placement: &Placement) -> Result<Arc<Placed>> {
+        let engine = self.engines.get(&placement.engine).ok_or_else(away)?;
+        // As its store opens it, whoever comes first: the engine keeps another history for each way of syncing.
+        let name = placement.space.store().as_str();
+        let kept = STORES.into_iter().find(|kept| kept.name == name);
+        let space = kept.map_or_else(
+            || placement.space.clone(),
+            |kept| placement.space.clone().with_traits(traits(kept, &self.settings(kept.name))),
+        );
+        Placed::open(space, placement, engine.mounted.clone(), Arc::clone(&self.tables)).await
     }
 
     /// Warnings about homes, in the order of what they are about.
@@ -237,7 +243,7 @@ impl Homes {
 
     async fn home(&self, namespace: &Namespace, kept: Kept) -> Result<Home> {
         let settings = self.settings(kept.name);
-        let traits = Traits { unsynced: kept.traits.disposable && !settings.sync, ..kept.traits };
+        let traits = traits(kept, &settings);
         let space = Space::new(namespace.clone(), StoreName::new(kept.name)?).with_traits(traits);
         let placement = self.tables.place(&space, &settings.engine).await?;
         let engine = self.engines.get(&placement.engine).ok_or_else(away)?;
@@ -294,6 +300,11 @@ impl Homes {
         let found = all.iter().find(|(name, _)| *name == store);
         found.map(|(_, settings)| StoreSettings::clone(settings)).expect("every store has settings")
     }
+}
+
+/// A store's traits as it is configured.
+fn traits(kept: Kept, settings: &StoreSettings) -> Traits {
+    Traits { unsynced: kept.traits.disposable && !settings.sync, ..kept.traits }
 }
 
 fn at_home(store: &'static str, engine: &Opened) -> StoreHome {

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 
-use statehold_core::{Commit, Cx, Engine, ItemId, Namespace, Partition, Place, Result, Scan, View};
+use statehold_core::{
+    Commit, Cx, Engine, Error, Kind, Namespace, Partition, Place, Result, Scan, Scanned, View,
+};
 use statehold_journal::control::Placement;
+use statehold_moves::placement::Placed;
 use tokio_util::sync::CancellationToken;
 
 use super::Ground;
 use super::run::Done;
+
+/// Most scans of a space that is being emptied, in one run.
+const PASSES_MAX: usize = 8;
 
 pub(super) async fn run(ground: &Ground, stop: &CancellationToken) -> Done {
     let mut done = Done::default();
@@ -32,22 +38,45 @@ async fn remove(ground: &Ground, namespace: &Namespace, stop: &CancellationToken
 }
 
 async fn empty(ground: &Ground, placement: &Placement, stop: &CancellationToken) -> Result<u64> {
-    let placed = ground.homes.placed(placement).await?;
-    let cx = Cx::new();
-    let mut scan = Scan::new(&placement.space, View::Live);
+    let placed = ground.homes.placed_apart(placement).await?;
+    // Whoever still holds one of its stores writes nothing behind the scan's back.
+    placed.fence_out().await?;
+    let mut removed = 0;
+    // Again until nothing is left: an item may expire between a page and its commit.
+    for _ in 0..PASSES_MAX {
+        match empty_once(ground, &placed, stop).await? {
+            0 => return Ok(removed),
+            some => removed += some,
+        }
+        if stop.is_cancelled() {
+            return Ok(removed);
+        }
+    }
+    Err(Error::new(Kind::Unavailable, "the namespace's state does not go"))
+}
+
+/// Removes what one scan of a space finds: live items, and expired ones, which the namesake of a space that observes
+/// expiry would be told of.
+async fn empty_once(ground: &Ground, placed: &Placed, stop: &CancellationToken) -> Result<u64> {
+    let (cx, space) = (Cx::new(), placed.space());
+    let mut scan = Scan::new(space, View::Raw);
     let mut removed = 0;
     while !stop.is_cancelled() {
         let page = placed.scan(&cx, &scan).await?;
-        let mut found: HashMap<Partition, Vec<ItemId>> = HashMap::new();
-        for item in page.items {
-            if let Some(id) = item.key.id() {
-                found.entry(item.partition).or_default().push(id);
-            }
+        let now = ground.clock.now();
+        let mut found: HashMap<Partition, Commit> = HashMap::new();
+        for Scanned { partition, key, state, .. } in page.items {
+            let Some(item) = key.id().filter(|_| state.body.is_some()) else { continue };
+            removed += 1;
+            let commit = found.remove(&partition).unwrap_or_default();
+            let commit = match state.live(now) {
+                Some(_) => commit.delete(item),
+                None => commit.reap(item, state.revision),
+            };
+            found.insert(partition, commit);
         }
-        for (partition, items) in found {
-            removed += items.len() as u64;
-            let commit = items.into_iter().fold(Commit::new(), Commit::delete);
-            placed.commit(&cx, &Place::new(&placement.space, partition), &commit).await?;
+        for (partition, commit) in found {
+            placed.commit(&cx, &Place::new(space, partition), &commit).await?;
         }
         match page.cursor {
             Some(cursor) => scan.cursor = Some(cursor),

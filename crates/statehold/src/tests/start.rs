@@ -290,6 +290,41 @@ async fn the_sweep_removes_what_expired_and_is_noted() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_deleted_namespace_comes_back_with_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let hold = open_with(directory.path(), &[], &clock).await.unwrap();
+    let shop = Namespace::new("shop").unwrap();
+    hold.control().create_namespace(&shop).await.unwrap();
+    let held = hold.sessions(&shop).await.unwrap();
+    let session = || NewSession::new(SessionKind::User, Id::new("ann").unwrap());
+    held.create(&Cx::new(), &session()).await.unwrap();
+    hold.control().delete_namespace(&shop).await.unwrap();
+    // Sessions that have expired meanwhile are still told of until they are reaped.
+    clock.advance(statehold_journal::control::NAMESPACE_GRACE + Duration::from_hours(24 * 40));
+    assert!(hold.jobs().run("namespaces").await.unwrap().items > 0);
+    let refused = held.create(&Cx::new(), &session()).await.unwrap_err();
+    hold.control().create_namespace(&shop).await.unwrap();
+    let fresh = hold.sessions(&shop).await.unwrap();
+    let run = hold.jobs().run("sweep").await.unwrap();
+    assert_eq!((run.items, run.trouble), (0, None), "what was there is gone, after {refused:?}");
+    fresh.create(&Cx::new(), &session()).await.unwrap();
+    hold.close().await;
+}
+
+#[tokio::test]
+async fn a_store_keeps_serving_whoever_opened_its_space_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::default());
+    for sync in ["true", "false", "true"] {
+        let hold = open_with(directory.path(), &[("stores.cache.sync", sync)], &clock).await.unwrap();
+        hold.jobs().run("sweep").await.unwrap();
+        set(&hold.cache(&default()).await.unwrap(), "a", "1").await;
+        hold.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_namespace_is_emptied_after_its_grace() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::default());
@@ -303,6 +338,8 @@ async fn a_deleted_namespace_is_emptied_after_its_grace() {
     assert_eq!(hold.jobs().run("namespaces").await.unwrap().items, 0);
     clock.advance(statehold_journal::control::NAMESPACE_GRACE);
     assert_eq!(hold.jobs().run("namespaces").await.unwrap().items, 1);
+    let late = Set::new(Value::json("2").unwrap());
+    assert!(cache.set(&Cx::new(), &key("a"), late, Mode::default()).await.is_err());
     hold.control().create_namespace(&shop).await.unwrap();
     assert_eq!(get(&hold.cache(&shop).await.unwrap(), "a").await, None);
     hold.close().await;
