@@ -95,6 +95,15 @@ pub(crate) fn cell(document: &Value, pointer: &str) -> String {
     }
 }
 
+/// An instant of a document to the second, which is what a table has room for.
+pub(crate) fn instant(document: &Value, pointer: &str) -> String {
+    let text = cell(document, pointer);
+    match text.split_once('.') {
+        Some((seconds, fraction)) if fraction.ends_with('Z') => format!("{seconds}Z"),
+        _ => text,
+    }
+}
+
 /// A document's members, one line each.
 pub(crate) fn members(document: &Value) -> String {
     let Some(members) = document.as_object() else { return document.to_string() };
@@ -114,6 +123,8 @@ mod tests {
         assert_eq!(cell(&document, "/scopes"), "x, y");
         assert_eq!(cell(&document, "/none"), "-");
         assert_eq!(cell(&document, "/absent"), "-");
+        assert_eq!(instant(&json!("2026-01-02T03:04:05.678901Z"), ""), "2026-01-02T03:04:05Z");
+        assert_eq!(instant(&json!(null), ""), "-");
         assert_eq!(members(&document), "n       3\nname    a\nnone    -\nscopes  x, y");
     }
 }

@@ -8,7 +8,7 @@ use statehold_journal::control::Scope;
 use super::{ask, confirmed, segment};
 use crate::arguments::{ApiKeysVerb, Common, KeysVerb};
 use crate::exit::{Exit, Failure};
-use crate::printer::{Printer, cell, table};
+use crate::printer::{Printer, cell, instant, table};
 
 pub(super) async fn run(common: &Common, verb: KeysVerb, printer: Printer) -> Result<Exit, Failure> {
     let KeysVerb::Api(verb) = verb;
@@ -57,8 +57,13 @@ fn secret(answer: &Value) -> String {
 
 fn list(answer: &Value) -> String {
     let rows = answer["items"].as_array().into_iter().flatten().map(|key| {
-        let columns = ["id", "name", "namespaces", "scopes", "expires_at", "last_used_at", "revoked_at"];
-        columns.map(|column| cell(key, &format!("/{column}"))).to_vec()
+        let mut row = ["id", "name", "namespaces"].map(|column| cell(key, &format!("/{column}"))).to_vec();
+        let every = key["scopes"].as_array().is_some_and(|scopes| scopes.len() == Scope::ALL.len());
+        row.push(if every { "all".to_owned() } else { cell(key, "/scopes") });
+        row.extend(
+            ["expires_at", "last_used_at", "revoked_at"].map(|column| instant(key, &format!("/{column}"))),
+        );
+        row
     });
     table(&["id", "name", "namespaces", "scopes", "expires", "last used", "revoked"], rows)
 }

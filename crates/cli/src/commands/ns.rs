@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ask, segment};
 use crate::arguments::{Common, NsVerb};
 use crate::exit::{Exit, Failure};
-use crate::printer::{Printer, cell, members, table};
+use crate::printer::{Printer, cell, instant, members, table};
 
 const PATH: &str = "/v1/namespaces";
 
@@ -31,6 +31,6 @@ fn list(answer: &Value) -> String {
     let rows = answer["items"].as_array().into_iter().flatten();
     table(
         &["name", "created", "deleted"],
-        rows.map(|ns| vec![cell(ns, "/name"), cell(ns, "/created_at"), cell(ns, "/deleted_at")]),
+        rows.map(|ns| vec![cell(ns, "/name"), instant(ns, "/created_at"), instant(ns, "/deleted_at")]),
     )
 }

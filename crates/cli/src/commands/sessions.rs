@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{ask, confirmed, segment};
 use crate::arguments::{Common, SessionsVerb};
 use crate::exit::{Exit, Failure};
-use crate::printer::{Printer, cell, members, table};
+use crate::printer::{Printer, cell, instant, members, table};
 
 pub(super) async fn run(common: &Common, verb: SessionsVerb, printer: Printer) -> Result<Exit, Failure> {
     match verb {
@@ -33,17 +33,11 @@ pub(super) async fn run(common: &Common, verb: SessionsVerb, printer: Printer) -
 
 fn list(answer: &Value) -> String {
     let rows = answer["items"].as_array().into_iter().flatten().map(|session| {
-        let columns = [
-            "session_id",
-            "level",
-            "state",
-            "platform",
-            "device",
-            "created_at",
-            "expires_at",
-            "request_count",
-        ];
-        columns.map(|column| cell(session, &format!("/{column}"))).to_vec()
+        let mut row = ["session_id", "level", "state", "platform", "device", "request_count"]
+            .map(|column| cell(session, &format!("/{column}")))
+            .to_vec();
+        row.extend(["created_at", "expires_at"].map(|column| instant(session, &format!("/{column}"))));
+        row
     });
-    table(&["session", "level", "state", "platform", "device", "created", "expires", "requests"], rows)
+    table(&["session", "level", "state", "platform", "device", "requests", "created", "expires"], rows)
 }

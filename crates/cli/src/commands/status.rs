@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ask;
 use crate::arguments::Common;
 use crate::exit::{Exit, Failure};
-use crate::printer::{Printer, cell, table};
+use crate::printer::{Printer, cell, instant, table};
 
 pub(super) async fn run(common: &Common, printer: Printer) -> Result<Exit, Failure> {
     ask(common, printer, (Method::GET, "/v1/status".to_owned(), None), text).await
@@ -17,7 +17,7 @@ fn text(status: &Value) -> String {
         "statehold {} ({}), started {}, {} namespaces\n",
         cell(status, "/version"),
         cell(status, "/profile"),
-        cell(status, "/started_at"),
+        instant(status, "/started_at"),
         cell(status, "/namespace_count"),
     );
     let stores = status["stores"].as_object().into_iter().flatten().map(|(store, home)| {
