@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use statehold_core::duration;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::Code;
-
-/// The longest duration: 3650 days.
-pub const DUR_MAX: Duration = Duration::from_hours(3_650 * 24);
 
 /// An error of a wire type that carries its problem code: the server answers 422 with exactly this code.
 pub fn wire_error<E: de::Error>(code: Code, detail: impl fmt::Display) -> E {
@@ -27,8 +25,7 @@ pub struct Dur(Duration);
 impl Dur {
     /// Takes a duration of whole milliseconds in bounds.
     pub fn new(duration: Duration) -> Option<Self> {
-        let whole = duration.subsec_nanos().is_multiple_of(1_000_000);
-        (whole && !duration.is_zero() && duration <= DUR_MAX).then_some(Self(duration))
+        duration::in_bounds(duration).then_some(Self(duration))
     }
 
     /// The duration.
@@ -38,20 +35,7 @@ impl Dur {
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<Self> {
-        const UNITS: [(&str, u64); 6] =
-            [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
-        let (mut seen, mut millis) = (0_u8, 0_u64);
-        for part in text.split_ascii_whitespace() {
-            let unit_at = part.find(|c: char| !c.is_ascii_digit())?;
-            let (number, unit) = part.split_at(unit_at);
-            let index = UNITS.iter().position(|(name, _)| *name == unit)?;
-            if seen & (1 << index) != 0 {
-                return None;
-            }
-            seen |= 1 << index;
-            millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(UNITS[index].1)?)?;
-        }
-        Self::new(Duration::from_millis(millis))
+        duration::parse(text).and_then(Self::new)
     }
 }
 
@@ -265,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_two_forms_and_bounds() {
+    fn f074_durations_have_two_forms_and_bounds() {
         let read = |text: &str| serde_json::from_str::<Dur>(text).map(|dur| dur.get().as_millis());
         for (text, millis) in [
             ("60", 60_000),
@@ -280,7 +264,10 @@ mod tests {
             "0",
             "-1",
             "1.5",
+            "1.0",
             "true",
+            "18446744073709551615",
+            "\"90\"",
             "\"\"",
             "\"1\"",
             "\"1s 2s\"",

@@ -21,6 +21,7 @@ mod address;
 mod clock;
 mod codec;
 mod commit;
+pub mod duration;
 mod engine;
 mod error;
 mod ext;

@@ -61,7 +61,7 @@ impl Statehold {
         let directory = DataDir::hold(&config)?;
         let mut warnings = config.warnings().to_vec();
         warnings.extend(directory_warning(&directory));
-        let token_key = token_key(&config, &mut warnings)?;
+        let token_key = token_key(&config)?;
         let tables = open_tables(&config, &clock, &token_key).await?;
         let engines = Arc::new(Engines::open(&config, &clock, &tables).await?);
         let homes = Arc::new(Homes::check(&config, &clock, &tables, &engines, token_key).await?);
@@ -266,8 +266,8 @@ fn directory_warning(directory: &DataDir) -> Option<Warning> {
     })
 }
 
-/// The configured token key; in development one that is made once.
-fn token_key(config: &Config, warnings: &mut Vec<Warning>) -> Result<KeyMaterial, OpenError> {
+/// The configured token key; in development one that is made once, of which the configuration warns.
+fn token_key(config: &Config) -> Result<KeyMaterial, OpenError> {
     if let Some(key) = &config.secrets.token_key {
         return Ok(key.clone());
     }
@@ -285,11 +285,9 @@ fn token_key(config: &Config, warnings: &mut Vec<Warning>) -> Result<KeyMaterial
         )
         .caused_by(cause)
     })?;
-    let how = if made { "was made and kept" } else { "is kept" };
-    warnings.push(Warning {
-        code: "generated_secret",
-        text: format!("`secrets.token_key` is not configured: one {how} in `{}`", path.display()),
-    });
+    if made {
+        tracing::info!(event = "secret_made", "a token key was made and kept in `{}`", path.display());
+    }
     Ok(key)
 }
 

@@ -24,7 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "statehold-moves",
         ],
     ),
-    ("statehold-api", &[]),
+    // Requests and configuration write durations alike: the grammar is in core.
+    ("statehold-api", &["statehold-core"]),
     (
         "statehold-server",
         &["statehold", "statehold-api", "statehold-core", "statehold-stores", "statehold-journal"],

@@ -327,7 +327,10 @@ impl<'a> Checks<'a> {
             ),
             Profile::Development => self.warn(
                 "generated_secret",
-                "secrets.token_key: is not set; a key made once in the data directory is used".to_owned(),
+                format!(
+                    "secrets.token_key: is not set; one is made once and kept in `{}`",
+                    self.config.files().token_key().display()
+                ),
             ),
         }
     }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-/// Units of a duration, largest first, in milliseconds.
-const SPAN_UNITS: [(&str, u64); 6] =
-    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+use statehold_core::duration;
 
 /// Units of a size, largest binary one first.
 const SIZE_UNITS: [(&str, u64); 7] = [
@@ -23,27 +21,14 @@ pub(crate) fn span(written: &str) -> Option<Duration> {
     if let Some(seconds) = whole(written) {
         return Some(Duration::from_secs(seconds));
     }
-    let mut rest = written;
-    let mut millis: u64 = 0;
-    let mut seen = [false; SPAN_UNITS.len()];
-    while !rest.is_empty() {
-        let (number, after) = split_number(rest)?;
-        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let unit = SPAN_UNITS.iter().position(|(name, _)| *name == &after[..end])?;
-        if std::mem::replace(&mut seen[unit], true) {
-            return None;
-        }
-        millis = millis.checked_add(number.checked_mul(SPAN_UNITS[unit].1)?)?;
-        rest = after[end..].trim_start();
-    }
-    (!written.is_empty()).then(|| Duration::from_millis(millis))
+    duration::parse(written)
 }
 
 /// Writes a duration the way [`span`] reads it.
 pub(crate) fn span_shown(span: Duration) -> String {
     let mut millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let mut parts = Vec::new();
-    for (name, size) in SPAN_UNITS.into_iter().filter(|(name, _)| *name != "w") {
+    for (name, size) in duration::UNITS.into_iter().filter(|(name, _)| *name != "w") {
         if millis >= size {
             parts.push(format!("{}{name}", millis / size));
             millis %= size;

@@ -68,6 +68,11 @@ pub static METRICS: &[Metric] = &[
     histogram("statehold_store_operation_duration_seconds", &["store", "operation"], "How long they took."),
     gauge("statehold_store_items", &["store"], "Live items, as the last sweep found them."),
     counter(
+        "statehold_store_expired_total",
+        &["store"],
+        "Items removed after they expired, of stores that watch their expiry.",
+    ),
+    counter(
         "statehold_engine_operations_total",
         &["engine", "kind", "operation", "outcome"],
         "Calls of engines, by how they ended.",
