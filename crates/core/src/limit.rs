@@ -47,7 +47,9 @@ pub struct Decision {
     pub remaining: u64,
     /// When the limit is whole again if nothing more is taken.
     pub reset_at: Time,
-    /// How long until one call of that cost would be admitted; none when admitted; at least one millisecond.
+    /// How long until one call of that cost would be admitted if nothing more is taken, counted from the instant of
+    /// this call, whole microseconds; none when admitted; at least one millisecond. Where the clock went back behind
+    /// what was admitted before, the wait says when it has caught up.
     pub retry_after: Option<Duration>,
 }
 
@@ -124,6 +126,7 @@ fn sliding(
     cost: u32,
 ) -> Result<(Decision, Option<Taken>)> {
     let mut log = read_log(state)?;
+    let called = now;
     let now = log.last().map_or(now, |last| now.max(last.0));
     // A call at exactly window age no longer counts.
     log.retain(|(at, _)| at.plus(window) > now);
@@ -135,7 +138,7 @@ fn sliding(
             freed += units;
             (used - freed + cost <= limit).then(|| at.plus(window))
         });
-        let retry_after = at_least_a_millisecond(admits_at.unwrap_or(now).since(now));
+        let retry_after = at_least_a_millisecond(admits_at.unwrap_or(now).since(called));
         let decision = Decision {
             allowed: false,
             limit: limit.into(),
@@ -210,7 +213,9 @@ fn bucket(
     let next = base + u128::from(cost) * interval_ns;
     let units_left = |arrival: u128| ((now_ns + depth).saturating_sub(arrival) / interval_ns) as u64;
     if next > now_ns + depth {
-        let wait = Duration::from_nanos(u64::try_from(next - depth - now_ns).unwrap_or(u64::MAX));
+        // Clocks show microseconds: a part of one would be waited for in vain.
+        let wait = (next - depth - now_ns).div_ceil(1_000);
+        let wait = Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX));
         let decision = Decision {
             allowed: false,
             limit: burst.into(),
@@ -347,6 +352,35 @@ mod tests {
         ] {
             let decisions = run(&policy, &[(120_000_000, 1), (30_000_000, 1)]);
             assert!(!decisions[1].allowed, "{policy:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn who_waits_as_told_is_admitted(
+            kind in 0..3,
+            limit in 1..6_u32,
+            span_us in 1..5_000_000_u64,
+            odd_ns in 0..1_000_u32,
+            calls in proptest::collection::vec((0..20_000_000_u64, 1..6_u32), 1..30),
+        ) {
+            let window = Duration::from_micros(span_us);
+            let policy = match kind {
+                0 => LimitPolicy::Sliding { limit, window },
+                1 => LimitPolicy::Fixed { limit, window },
+                _ => LimitPolicy::TokenBucket { interval: window + Duration::from_nanos(odd_ns.into()), burst: limit },
+            };
+            let mut state: Option<Bytes> = None;
+            for (micros, cost) in calls {
+                let (now, cost) = (Time::from_micros(micros), cost.min(limit));
+                let (decision, taken) = policy.decide(state.as_deref(), now, cost).expect("own state");
+                proptest::prop_assert_eq!(decision.allowed, decision.retry_after.is_none());
+                if let Some(wait) = decision.retry_after {
+                    let (then, _) = policy.decide(state.as_deref(), now.plus(wait), cost).expect("own state");
+                    proptest::prop_assert!(then.allowed, "{:?} at {} after {:?}", policy, micros, wait);
+                }
+                state = taken.map(|taken| taken.value).or(state);
+            }
         }
     }
 

@@ -28,13 +28,9 @@ impl Reference {
         Self { policy, admitted: Vec::new(), latest: Time::default() }
     }
 
-    /// Whether the limit has admitted a call later than this instant.
-    pub(crate) fn is_ahead_of(&self, now: Time) -> bool {
-        self.latest > now
-    }
-
     /// Decides a call at an instant; the limit's own time never goes back behind what it admitted.
     pub(crate) fn call(&mut self, now: Time, cost: u32) -> Verdict {
+        let called = now;
         let now = match self.policy {
             LimitPolicy::TokenBucket { .. } => now,
             LimitPolicy::Sliding { .. } | LimitPolicy::Fixed { .. } => now.max(self.latest),
@@ -45,7 +41,7 @@ impl Reference {
             self.latest = self.latest.max(now);
             return Verdict { allowed: true, remaining: self.left(now), wait: Duration::ZERO };
         }
-        Verdict { allowed: false, remaining: left, wait: self.wait(now, cost) }
+        Verdict { allowed: false, remaining: left, wait: self.wait(now, cost) + now.since(called) }
     }
 
     /// Units that could be taken at an instant.
@@ -88,7 +84,7 @@ impl Reference {
             LimitPolicy::TokenBucket { interval, burst } => {
                 let needed = self.empty_at(interval).max(nanos(now)) + u128::from(cost) * interval.as_nanos();
                 let wait = needed - u128::from(burst) * interval.as_nanos() - nanos(now);
-                Duration::from_nanos(wait as u64)
+                Duration::from_micros(wait.div_ceil(1_000) as u64)
             }
         }
     }
