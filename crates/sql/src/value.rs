@@ -1,11 +1,13 @@
 //! What goes into parameters.
 
+use std::fmt;
+
 use bytes::Bytes;
 use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-/// One parameter of a statement.
-#[derive(Clone, Debug, PartialEq)]
+/// One parameter of a statement. Prints its type alone: it may be a key, a value or a secret.
+#[derive(Clone, PartialEq)]
 pub enum Val {
     /// SQL NULL.
     Null,
@@ -17,6 +19,18 @@ pub enum Val {
     Text(Box<str>),
     /// Bytes.
     Blob(Bytes),
+}
+
+impl fmt::Debug for Val {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Int(_) => "Int",
+            Self::Real(_) => "Real",
+            Self::Text(_) => "Text",
+            Self::Blob(_) => "Blob",
+        })
+    }
 }
 
 impl ToSql for Val {

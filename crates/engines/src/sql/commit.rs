@@ -150,6 +150,9 @@ fn decide(
     let control = memory.control(&at.space, at.bucket);
     let fence = commit_rule(control.as_ref(), memory.history.of(&at.space), at.epoch)?;
     let kept = memory.spaces.get(at.space.key()).ok_or_else(|| Error::moved(None))?;
+    if kept.buckets != at.space.buckets() {
+        return Err(Error::invalid("a space keeps its number of buckets for ever"));
+    }
     let revision = Revision::new(fence.term, memory.history.counter + 1)?;
     if revision <= fence.floor {
         return Err(Error::internal("a control's floor is above its term"));

@@ -1,5 +1,6 @@
 //! Start and stop.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -21,8 +22,7 @@ use crate::hub::Hub;
 /// Connections for lists, scans and large fetches.
 const SCANNERS: usize = 2;
 
-/// The engine on one SQLite file.
-#[derive(Debug)]
+/// The engine on one SQLite file. Prints its name and nothing of what it holds.
 pub struct EmbeddedEngine {
     pub(super) description: Description,
     pub(super) config: EmbeddedConfig,
@@ -40,6 +40,12 @@ pub struct EmbeddedEngine {
     check: Mutex<Option<JoinHandle<()>>>,
     interrupt: Interrupt,
     lock: Mutex<Option<DatabaseLock>>,
+}
+
+impl fmt::Debug for EmbeddedEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedEngine").field("name", &self.description.name).finish_non_exhaustive()
+    }
 }
 
 impl EmbeddedEngine {

@@ -66,6 +66,15 @@ fn where_kept(offer: &Offer) -> Applies {
     }
 }
 
+/// Engines whose history no kill puts in doubt promise it.
+fn where_synced(offer: &Offer) -> Applies {
+    match offer.guarantees.durability {
+        Durability::Volatile => Applies::No("it is volatile: a restart begins with nothing"),
+        Durability::Buffered => Applies::No("a kill gives it another incarnation, which voids every control"),
+        Durability::Synced => Applies::Yes,
+    }
+}
+
 /// Stacks with the deadline layer promise it.
 fn where_timed(offer: &Offer) -> Applies {
     if offer.slots.contains(&Slot::Deadline) {

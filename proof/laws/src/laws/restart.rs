@@ -7,7 +7,7 @@ use statehold_core::{
     Bucket, Commit, CommitId, Cx, Durability, Kind, MarkKind, Place, Range, Result, Revision, Traits,
 };
 
-use super::{always, check, where_kept};
+use super::{always, check, where_kept, where_synced};
 use crate::breach::{LawResult, ensure, ensure_eq};
 use crate::broken::broken;
 use crate::law::Law;
@@ -52,7 +52,7 @@ pub(super) const LAWS: &[Law] = &[
     Law {
         id: "restart.fence",
         promise: "Who was refused before a restart is refused after it: controls and marks are kept.",
-        applies: where_kept,
+        applies: where_synced,
         check: check!(fence),
         broken: broken![restart::ForgetsControls, restart::ForgetsMarks],
     },
@@ -201,10 +201,6 @@ async fn replay(mut rig: Rig) -> LawResult {
 }
 
 async fn fence(mut rig: Rig) -> LawResult {
-    if rig.offer().guarantees.durability == Durability::Buffered {
-        // A kill gives it another incarnation, which voids every control: `restart.incarnation` has the rest.
-        return Ok(());
-    }
     let ground = rig.ground_of(Traits::default(), 1).await?;
     let bucket = Bucket::new(0);
     let marking = ground.turn(bucket, |control| control.marking = true).await?;
