@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use statehold_api::Code;
+use serde_json::Value;
+use statehold_api::{Code, FieldError};
 
 use super::field_error;
 use crate::app::AppState;
@@ -106,23 +107,68 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Err(error) => error,
     };
     if error.is_data() {
-        Err(Problem::fields(vec![locate::<T>(body, &error)]))
+        Err(Problem::fields(mistakes::<T>(body, &error)))
     } else {
         let detail = format!("not JSON at line {} column {}", error.line(), error.column());
         Err(Problem::new(Code::MalformedJson).detail(detail))
     }
 }
 
-fn locate<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> statehold_api::FieldError {
+/// Most mistakes of one body that are told.
+const MISTAKES_MAX: usize = 16;
+/// A larger body is read no further than its first mistake: looking for the next one reads it again.
+const READ_AGAIN_BYTES_MAX: usize = 64 << 10;
+
+/// Every mistake that can be told: each is taken out of the body, which is then read on as if it had not been there.
+fn mistakes<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> Vec<FieldError> {
+    let mut found = vec![locate::<T>(body, first)];
+    let read = (body.len() <= READ_AGAIN_BYTES_MAX).then(|| serde_json::from_slice::<Value>(body));
+    let Some(Ok(mut rest)) = read else { return found };
+    let mut at = found[0].path.clone();
+    for _ in 0..2 * MISTAKES_MAX {
+        if found.len() == MISTAKES_MAX || !take_out(&mut rest, &at) {
+            break;
+        }
+        let Err(error) = serde_path_to_error::deserialize::<_, T>(&rest) else { break };
+        let next = told(&error);
+        at.clone_from(&next.path);
+        // What is missing now may be missing only because it was taken out: what it is missing from goes next.
+        if !error.inner().to_string().starts_with("missing field") {
+            found.push(next);
+        }
+    }
+    found
+}
+
+/// Takes the member out that a path such as `ops[2].ttl` names. An element of an array goes with its whole array: the
+/// positions of the others must not change.
+fn take_out(value: &mut Value, path: &str) -> bool {
+    let Some((parent, name)) = path.rsplit_once('.').or_else(|| (!path.is_empty()).then_some(("", path)))
+    else {
+        return false;
+    };
+    let name = name.split('[').next().unwrap_or_default();
+    let mut pointer = String::new();
+    for step in parent.split(['.', '[']).filter(|step| !step.is_empty()) {
+        pointer.push('/');
+        pointer.push_str(&step.trim_end_matches(']').replace('~', "~0").replace('/', "~1"));
+    }
+    let members = value.pointer_mut(&pointer).and_then(Value::as_object_mut);
+    members.is_some_and(|members| members.remove(name).is_some())
+}
+
+fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
+    let path = match error.path().to_string() {
+        path if path == "." => String::new(),
+        path => path,
+    };
+    field_error(path, &error.inner().to_string())
+}
+
+fn locate<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> FieldError {
     let mut reader = serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(error) => {
-            let path = match error.path().to_string() {
-                path if path == "." => String::new(),
-                path => path,
-            };
-            field_error(path, &error.inner().to_string())
-        }
+        Err(error) => told(&error),
         Ok(_) => field_error(String::new(), &first.to_string()),
     }
 }
@@ -192,6 +238,7 @@ mod tests {
             (r#"{"name":"a","count":-1}"#, Code::OutOfRange, "count"),
             (r#"{"name":"a","mode":"slow"}"#, Code::InvalidEnum, "mode"),
             (r#"{"name":"a","ttl":0}"#, Code::InvalidDuration, "ttl"),
+            (r#"{"name":"a","ttl":[]}"#, Code::InvalidDuration, "ttl"),
             (r#"{"name":"a","inner":[{"flag":true},{"flag":1}]}"#, Code::OutOfRange, "inner[1].flag"),
             (r#"{"name":"a","inner":[{"flag":true,"more":{}}]}"#, Code::UnknownField, "inner[0].more"),
             (r#"{"name":"a","name":"b"}"#, Code::OutOfRange, ""),
@@ -214,6 +261,30 @@ mod tests {
         let errors = problem.errors();
         assert_eq!(errors.len(), 1, "{problem:?}");
         errors[0].clone()
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let body = r#"{"name":"a","x":1,"count":-1,"mode":"slow","ttl":0,"inner":[{"flag":true,"more":1},{"flag":1}]}"#;
+        let problem = parse::<Wanted>(body.as_bytes()).expect_err(body);
+        let told: Vec<_> = problem.errors().iter().map(|error| (error.path.as_str(), error.code)).collect();
+        assert_eq!(
+            told,
+            [
+                ("x", Code::UnknownField),
+                ("count", Code::OutOfRange),
+                ("inner[0].more", Code::UnknownField),
+                ("inner[1].flag", Code::OutOfRange),
+                ("mode", Code::InvalidEnum),
+                ("ttl", Code::InvalidDuration),
+            ]
+        );
+        let many: Vec<String> = (0..100).map(|n| format!("\"x{n}\":1")).collect();
+        let problem = parse::<Wanted>(format!("{{{}}}", many.join(",")).as_bytes()).expect_err("unknown");
+        assert_eq!(problem.errors().len(), MISTAKES_MAX);
+        let required = parse::<Wanted>(br#"{"name":1,"x":1}"#).expect_err("both");
+        let paths: Vec<_> = required.errors().iter().map(|error| error.path.as_str()).collect();
+        assert_eq!(paths, ["name", "x"]);
     }
 
     #[test]

@@ -28,6 +28,10 @@ fn field_error(path: String, message: &str) -> FieldError {
         Code::InvalidEnum
     } else if message.starts_with("invalid type") && expects_a_number(message) {
         Code::InvalidNumber
+    } else if message.contains("expected a duration") {
+        Code::InvalidDuration
+    } else if message.contains("expected a revision") {
+        Code::InvalidRevision
     } else {
         // Missing, given twice, of another type, or of a value outside the type's range.
         Code::OutOfRange

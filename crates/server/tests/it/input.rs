@@ -60,6 +60,24 @@ async fn every_mistake_of_a_list_is_told_at_once() {
     let problem = refused(server.post("/v1/keys", &body).await, Code::InvalidId).await;
     let paths: Vec<_> = problem.members.errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(paths, ["namespaces[1]", "scopes[0]", "scopes[2]"]);
+    for (body, code, expected) in [
+        (
+            json!({"kind": "user", "owner": "", "ip": "x", "channel_id": ""}),
+            Code::InvalidId,
+            &["owner", "channel_id", "ip"][..],
+        ),
+        (
+            json!({"kind": "user", "owner": "a", "ttl": 0, "level": "god", "more": 1}),
+            Code::InvalidEnum,
+            &["level", "more", "ttl"],
+        ),
+    ] {
+        let problem = refused(server.post("/v1/sessions", &body).await, code).await;
+        let paths: Vec<_> = problem.members.errors.iter().map(|error| error.path.as_str()).collect();
+        assert_eq!(paths, expected, "{body}");
+    }
+    let none = json(server.get("/v1/sessions/count").await, 200).await;
+    assert_eq!(none, json!({"active": 0}));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use statehold_api::sessions::{
     CountQuery, CreateSession, Kind, ListQuery, OwnerMetrics, OwnerQuery, RevokeAllQuery, Session,
     SessionCount, SessionCreated, SessionRevoked, SessionsRevoked,
 };
-use statehold_api::{Code, Page, PageQuery, ProblemBody, Ts};
+use statehold_api::{Code, FieldError, Page, PageQuery, ProblemBody, Ts};
 use statehold_stores::sessions::{By, Level, NewSession, RevokeReason, SessionId, SessionKey};
 use statehold_stores::value::Id;
 use utoipa_axum::router::OpenApiRouter;
@@ -72,15 +72,33 @@ async fn create(
 }
 
 fn new_session(wanted: CreateSession) -> Result<NewSession, Problem> {
+    let mut errors = Vec::new();
+    let mut wrong = |path: &str, code, detail: String| {
+        errors.push(FieldError { path: path.to_owned(), code, detail });
+    };
+    let owner = Id::new(wanted.owner.as_str());
+    if let Err(bad) = &owner {
+        wrong("owner", Code::InvalidId, bad.to_string());
+    }
+    let channel_id = wanted.channel_id.as_deref().map(Id::new).transpose();
+    if let Err(bad) = &channel_id {
+        wrong("channel_id", Code::InvalidId, bad.to_string());
+    }
     let ip = wanted.ip.as_deref().map(str::parse).transpose();
+    if ip.is_err() {
+        wrong("ip", Code::OutOfRange, "an IPv4 or IPv6 address".to_owned());
+    }
+    let (Ok(owner), Ok(channel_id), Ok(ip)) = (owner, channel_id, ip) else {
+        return Err(Problem::fields(errors));
+    };
     Ok(NewSession {
         kind: views::kind(wanted.kind),
-        owner: owner(&wanted.owner)?,
+        owner,
         level: wanted.level.map_or(Level::ReadOnly, views::level),
-        channel_id: wanted.channel_id.as_deref().map(|channel| id("channel_id", channel)).transpose()?,
+        channel_id,
         ttl: wanted.ttl.map(Into::into),
         platform: wanted.platform.map(views::platform),
-        ip: ip.map_err(|_| Problem::field(Code::OutOfRange, "ip", "an IPv4 or IPv6 address"))?,
+        ip,
         user_agent: wanted.user_agent.map(Into::into),
         device: wanted.device.map(Into::into),
         data: wanted.data.unwrap_or_default(),
