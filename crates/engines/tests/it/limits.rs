@@ -73,7 +73,7 @@ fn bucket(burst: u32, interval_ns: u128, history: &History, now: u64, cost: u32)
         retry_after: if allowed {
             None
         } else {
-            Some(Duration::from_nanos((poured - depth) as u64).max(Duration::from_millis(1)))
+            Some(Duration::from_micros((poured - depth).div_ceil(1_000) as u64).max(Duration::from_millis(1)))
         },
     }
 }
