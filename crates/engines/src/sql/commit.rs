@@ -12,11 +12,11 @@ use super::memory::Memory;
 use super::rows;
 use super::writer::Rules;
 
-static SELECT: Sql = Sql::new(
+pub(super) static SELECT: Sql = Sql::new(
     "SELECT form, revision, base, deadline_ms, value FROM items
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
 );
-static SELECT_LEAN: Sql = Sql::new(
+pub(super) static SELECT_LEAN: Sql = Sql::new(
     "SELECT form, revision, base, deadline_ms FROM items
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
 );
@@ -25,24 +25,24 @@ static INSERT: Sql = Sql::new(
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 );
 /// Leaves the deadline alone, and with it the index over deadlines.
-static REPLACE: Sql = Sql::new(
+pub(super) static REPLACE: Sql = Sql::new(
     "UPDATE items SET form = $5, revision = $6, base = $7, value = $8
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
 );
-static PUT: Sql = Sql::new(
+pub(super) static PUT: Sql = Sql::new(
     "UPDATE items SET form = $5, revision = $6, base = $7, deadline_ms = $8, value = $9
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
 );
-static REMOVE: Sql =
+pub(super) static REMOVE: Sql =
     Sql::new("DELETE FROM items WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");
 static MARK: Sql = Sql::new(
     "INSERT INTO marks (space, bucket, partition, item, revision, kind) VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (space, bucket, partition, item) DO UPDATE SET revision = excluded.revision, kind = excluded.kind",
 );
-static IS_MARKED: Sql = Sql::new(
+pub(super) static IS_MARKED: Sql = Sql::new(
     "SELECT 1 FROM marks WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4 AND kind = 1",
 );
-static RECEIPTS: Sql = Sql::new(
+pub(super) static RECEIPTS: Sql = Sql::new(
     "SELECT item, deadline_ms FROM items
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item >= $4 AND item < $5 AND form <> 0
      ORDER BY item LIMIT $6",

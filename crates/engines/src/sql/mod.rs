@@ -13,6 +13,8 @@ mod lock;
 mod memory;
 mod movable;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reads;
 mod rows;
 mod scans;

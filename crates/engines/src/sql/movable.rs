@@ -16,26 +16,27 @@ use super::open::EmbeddedEngine;
 use super::rows;
 use super::sweep::remove_found;
 
-static MARKS: Sql = Sql::new(
+// By kind: the few that are dirty must not be looked for among the many that are unchecked.
+pub(super) static MARKS: Sql = Sql::new(
     "SELECT marks.partition, marks.item, marks.revision,
         items.form, items.revision, items.base, items.deadline_ms, items.value
-     FROM marks LEFT JOIN items ON items.space = marks.space AND items.bucket = marks.bucket
+     FROM marks INDEXED BY marks_by_kind LEFT JOIN items ON items.space = marks.space AND items.bucket = marks.bucket
         AND items.partition = marks.partition AND items.item = marks.item
      WHERE marks.space = $1 AND marks.bucket = $2 AND marks.kind = $3 LIMIT $4",
 );
-static CLEAR_DIRTY: Sql = Sql::new(
+pub(super) static CLEAR_DIRTY: Sql = Sql::new(
     "UPDATE marks SET kind = 2
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4 AND revision = $5 AND kind = 1",
 );
-static CLEAR_UNCHECKED: Sql = Sql::new(
+pub(super) static CLEAR_UNCHECKED: Sql = Sql::new(
     "DELETE FROM marks
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4 AND revision = $5 AND kind = 2",
 );
-static ITEMS_OF: Sql =
+pub(super) static ITEMS_OF: Sql =
     Sql::new("SELECT space, bucket, partition, item FROM items WHERE space = $1 AND bucket = $2 LIMIT $3");
 static REMOVE_ITEM: Sql =
     Sql::new("DELETE FROM items WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");
-static MARKS_OF: Sql =
+pub(super) static MARKS_OF: Sql =
     Sql::new("SELECT space, bucket, partition, item FROM marks WHERE space = $1 AND bucket = $2 LIMIT $3");
 static REMOVE_MARK: Sql =
     Sql::new("DELETE FROM marks WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");

@@ -14,11 +14,11 @@ use super::memory::{Directory, Known};
 use super::rows;
 
 static TOUCH: Sql = Sql::new("SELECT counter FROM meta");
-static ITEM: Sql = Sql::new(
+pub(super) static ITEM: Sql = Sql::new(
     "SELECT form, revision, base, deadline_ms, value FROM items
      WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4",
 );
-static CONTROL_OF_BUCKET: Sql = Sql::new(
+pub(super) static CONTROL_OF_BUCKET: Sql = Sql::new(
     "SELECT role, epoch, term, marking, floor, time_floor, incarnation, owner, move_id FROM buckets
      WHERE space = $1 AND bucket = $2 AND role IS NOT NULL",
 );
@@ -38,11 +38,11 @@ macro_rules! list {
         ))
     };
 }
-static LIST: Sql = list!(", value", "");
-static LIST_REVERSE: Sql = list!(", value", " DESC");
-static LIST_NAMES: Sql = list!("", "");
-static LIST_NAMES_REVERSE: Sql = list!("", " DESC");
-static COUNT: Sql = Sql::new(
+pub(super) static LIST: Sql = list!(", value", "");
+pub(super) static LIST_REVERSE: Sql = list!(", value", " DESC");
+pub(super) static LIST_NAMES: Sql = list!("", "");
+pub(super) static LIST_NAMES_REVERSE: Sql = list!("", " DESC");
+pub(super) static COUNT: Sql = Sql::new(
     "SELECT count(*) FROM items WHERE space = $1 AND bucket = $2 AND partition = $3 AND item >= $4 AND item < $5
      AND form <> 0 AND (deadline_ms IS NULL OR deadline_ms > $6)",
 );

@@ -24,12 +24,12 @@ macro_rules! in_order {
         ))
     };
 }
-static LIVE: Sql = in_order!("");
-static RAW: Sql = in_order!(
+pub(super) static LIVE: Sql = in_order!("");
+pub(super) static RAW: Sql = in_order!(
     ", (SELECT revision FROM marks WHERE marks.space = items.space AND marks.bucket = items.bucket
         AND marks.partition = items.partition AND marks.item = items.item)"
 );
-static EXPIRED: Sql = Sql::new(
+pub(super) static EXPIRED: Sql = Sql::new(
     "SELECT bucket, partition, item, form, revision, base, deadline_ms, value FROM items
      WHERE space = $1 AND deadline_ms IS NOT NULL
         AND (deadline_ms, bucket, partition, item) > ($2, $3, $4, $5) AND deadline_ms <= $6

@@ -9,14 +9,14 @@ use super::rows;
 
 // The keys first, then each by itself: SQLite would look up `(…) IN (SELECT …)` by the first column alone.
 // In a space that observes expiry many items may wait for their store: a step looks at so many and goes on without.
-static EXPIRED: Sql = Sql::new(
+pub(super) static EXPIRED: Sql = Sql::new(
     "SELECT space, bucket, partition, item FROM (
         SELECT space, bucket, partition, item FROM items
         WHERE space = $1 AND deadline_ms IS NOT NULL AND deadline_ms <= $2
         ORDER BY deadline_ms LIMIT 10000
      ) WHERE item >= $3 LIMIT $4",
 );
-static REMOVE: Sql =
+pub(super) static REMOVE: Sql =
     Sql::new("DELETE FROM items WHERE space = $1 AND bucket = $2 AND partition = $3 AND item = $4");
 
 impl EmbeddedEngine {
