@@ -166,11 +166,16 @@ async fn secrets_are_shown_once_and_never_cached() {
 }
 
 #[tokio::test]
-async fn an_address_that_fails_again_and_again_is_told_to_wait() {
+async fn f149_an_address_that_fails_again_and_again_waits_whoever_it_says_it_is() {
     let server = TestServer::start().await;
     let mut codes = Vec::new();
-    for _ in 0..301 {
-        codes.push(crate::harness::problem(keys_as(&server, "Bearer shk_guess").await).await);
+    for guess in 0..301 {
+        let request = server.bare(Method::GET, "/v1/keys").bearer_auth("shk_guess");
+        let claimed = format!("198.51.{}.{}", guess / 256, guess % 256);
+        let request =
+            request.header("x-forwarded-for", &claimed).header("forwarded", format!("for={claimed}"));
+        let request = request.header("x-real-ip", &claimed).header("x-user-id", guess.to_string());
+        codes.push(crate::harness::problem(request.send().await.unwrap()).await);
     }
     let last = codes.pop().unwrap();
     assert!(codes.iter().all(|problem| problem.code == Code::CredentialsInvalid));
