@@ -160,3 +160,26 @@ async fn f275_the_log_follows_a_request_by_its_id_and_holds_no_credentials() {
         assert!(!text.contains(hidden), "{hidden} is in the log");
     }
 }
+
+#[tokio::test]
+async fn f268_f269_hits_misses_and_outcomes_are_counted_as_they_happened() {
+    let server = TestServer::start().await;
+    let put = server.request(reqwest::Method::PUT, "/v1/cache/keys/a").json(&serde_json::json!({"value": 1}));
+    assert_eq!(put.send().await.unwrap().status().as_u16(), 201);
+    for (key, status, times) in [("a", 200, 3), ("b", 404, 2)] {
+        for _ in 0..times {
+            let read = server.get(&format!("/v1/cache/keys/{key}")).await;
+            assert_eq!(read.status().as_u16(), status);
+        }
+    }
+    let text = server.get("/metrics").await.text().await.unwrap();
+    for line in [
+        r#"statehold_cache_requests_total{result="hit"} 3"#,
+        r#"statehold_cache_requests_total{result="miss"} 2"#,
+        r#"statehold_store_operations_total{store="cache",operation="get",outcome="ok"} 3"#,
+        r#"statehold_store_operations_total{store="cache",operation="get",outcome="absent"} 2"#,
+        r#"statehold_store_operation_duration_seconds_count{store="cache",operation="get"} 5"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
