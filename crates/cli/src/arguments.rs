@@ -77,7 +77,7 @@ pub(crate) enum Verb {
     Doctor,
     /// Measure the engines on this machine, each beside its floor
     Bench {
-        /// Which workloads (G3, G4, G7, G8, G9); all unless said
+        /// Which workloads (G3, G4, G7, G8, G9, G16); all unless said
         #[arg(value_name = "GOAL")]
         goals: Vec<String>,
         /// Pairs of runs for each workload

@@ -1,4 +1,5 @@
 //! Prints a report as JSON: `cargo run --release -p statehold-bench --example floors -- G7 pairs=9 side_ms=500`.
+//! G16 starts the product: `program=target/release/statehold`.
 
 use std::error::Error;
 use std::io::{Write, stdout};
@@ -19,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Some(("threads", n)) => options.threads = n.parse()?,
             Some(("value_bytes", n)) => options.value_bytes = n.parse()?,
             Some(("directory", path)) => options.directory = Some(path.into()),
+            Some(("program", path)) => options.program = Some(path.into()),
             _ => return Err(format!("unknown setting `{setting}`").into()),
         }
     }

@@ -15,6 +15,18 @@ pub enum BenchError {
     Floor(rusqlite::Error),
     /// A file, directory, thread or runtime could not be had.
     Machine(std::io::Error),
+    /// The system under measurement refused.
+    System(Box<dyn std::error::Error + Send + Sync>),
+    /// A server answered something else than it should; what it said.
+    Answer(String),
+    /// A workload starts the program and was not told which.
+    NoProgram,
+}
+
+impl BenchError {
+    pub(crate) fn system(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::System(Box::new(source))
+    }
 }
 
 impl fmt::Display for BenchError {
@@ -25,6 +37,9 @@ impl fmt::Display for BenchError {
             Self::Engine(_) => f.write_str("an engine failed while it was measured"),
             Self::Floor(_) => f.write_str("a floor failed while it was measured"),
             Self::Machine(_) => f.write_str("the machine refused what the bench needs"),
+            Self::System(_) => f.write_str("the system under measurement refused"),
+            Self::Answer(answer) => write!(f, "a server did not answer as it should: {answer}"),
+            Self::NoProgram => f.write_str("this workload starts the program: say which one"),
         }
     }
 }
@@ -35,7 +50,8 @@ impl std::error::Error for BenchError {
             Self::Engine(source) => Some(source),
             Self::Floor(source) => Some(source),
             Self::Machine(source) => Some(source),
-            Self::UnknownWorkload(_) | Self::OutOfBounds(_) => None,
+            Self::System(source) => Some(&**source),
+            Self::UnknownWorkload(_) | Self::OutOfBounds(_) | Self::Answer(_) | Self::NoProgram => None,
         }
     }
 }

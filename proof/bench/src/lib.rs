@@ -15,6 +15,7 @@
 //! ```
 
 mod error;
+mod load;
 mod machine;
 mod measure;
 mod options;

@@ -29,6 +29,8 @@ pub struct Options {
     /// Where files are made, in a directory of their own that is removed afterwards; none for the system's place for
     /// temporary files, which may be in memory and then says nothing about syncs.
     pub directory: Option<PathBuf>,
+    /// The `statehold` program, for the workload that starts it.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             tasks: 256,
             threads: 2,
             directory: None,
+            program: None,
         }
     }
 }

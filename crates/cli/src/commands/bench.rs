@@ -15,7 +15,9 @@ pub(super) async fn run(
     printer: Printer,
 ) -> Result<Exit, Failure> {
     let selection = if goals.is_empty() { Selection::All } else { Selection::Named(goals) };
-    let options = Options { pairs, directory, ..Options::default() };
+    // G16 starts this very program.
+    let program = std::env::current_exe().ok();
+    let options = Options { pairs, directory, program, ..Options::default() };
     printer.talk("measuring; each workload takes some seconds per pair");
     // The workloads bring their own threads and runtimes.
     let report = tokio::task::spawn_blocking(move || statehold_bench::run(&selection, &options))
@@ -36,6 +38,16 @@ fn text(report: &Value) -> String {
     let mut rows = Vec::new();
     for outcome in report["outcomes"].as_array().into_iter().flatten() {
         let named = |member: &str| cell(outcome, &format!("/{member}"));
+        if outcome["sides"].as_array().is_none_or(Vec::is_empty) {
+            rows.push(vec![
+                named("goal"),
+                named("workload"),
+                String::new(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]);
+        }
         for (index, side) in outcome["sides"].as_array().into_iter().flatten().enumerate() {
             let first = index == 0;
             let ratio = index.checked_sub(1).and_then(|at| outcome["ratios"].get(at));

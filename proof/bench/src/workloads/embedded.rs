@@ -120,7 +120,8 @@ async fn one(
     Ok(())
 }
 
-fn directory(options: &Options) -> Result<TempDir, BenchError> {
+/// A directory of the bench's own, removed afterwards.
+pub(super) fn directory(options: &Options) -> Result<TempDir, BenchError> {
     Ok(match &options.directory {
         Some(directory) => tempfile::tempdir_in(directory)?,
         None => tempfile::tempdir()?,

@@ -32,12 +32,17 @@ pub(super) fn space() -> Result<Space> {
 
 /// Opens the space at an engine, as the control tables would.
 pub(super) async fn establish(engine: &dyn Movable, space: &Space) -> Result<()> {
+    establish_at(engine, space, Epoch(1)).await
+}
+
+/// The same at an epoch.
+pub(super) async fn establish_at(engine: &dyn Movable, space: &Space, epoch: Epoch) -> Result<()> {
     let cx = Cx::new();
     let buckets: Vec<_> = space.all_buckets().take(1).collect();
     let incarnation = engine.incarnation(&cx, space, &buckets).await?[0];
     let control = Control {
         role: Role::Open,
-        epoch: Epoch(1),
+        epoch,
         term: Term(1),
         marking: false,
         floor: Revision::ZERO,

@@ -2,7 +2,11 @@
 
 mod embedded;
 mod home;
+mod http;
 mod memory;
+mod sessions;
+mod start;
+mod system;
 
 use crate::error::BenchError;
 use crate::options::Options;
@@ -51,5 +55,23 @@ pub const WORKLOADS: &[Workload] = &[
         goal: "G4",
         work: "put one item of the embedded engine durably, from many tasks",
         run: embedded::commit,
+    },
+    Workload {
+        name: "sessions-validate",
+        goal: "G8",
+        work: "validate a session in the crate on the embedded engine, from many tasks",
+        run: sessions::validate,
+    },
+    Workload {
+        name: "http-validate",
+        goal: "G9",
+        work: "validate a session over HTTP on the embedded engine, 64 keep-alive connections",
+        run: http::validate,
+    },
+    Workload {
+        name: "start",
+        goal: "G16",
+        work: "start the program on a directory of 1,000,000 items until it is ready",
+        run: start::start,
     },
 ];
