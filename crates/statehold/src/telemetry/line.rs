@@ -44,10 +44,15 @@ impl Field {
     }
 }
 
+/// As much of a text as is looked at to show it.
+pub(super) fn window(value: &str) -> &str {
+    &value[..value.floor_char_boundary(4 * FIELD_BYTES_MAX)]
+}
+
 /// Masks text and cuts it to [`FIELD_BYTES_MAX`]. It is masked before it is cut, so that no half of a secret escapes
 /// by losing its sign, and no more of it is masked than can be shown.
 pub(super) fn bounded(value: &str) -> String {
-    let window = &value[..value.floor_char_boundary(4 * FIELD_BYTES_MAX)];
+    let window = window(value);
     let masked = mask(window);
     if masked.len() <= FIELD_BYTES_MAX && window.len() == value.len() {
         return masked.into_owned();

@@ -17,7 +17,7 @@ use tracing_subscriber::reload;
 
 use super::flood::{Flood, Shape, Suppressed};
 use super::level;
-use super::line::{Field, Record, bounded};
+use super::line::{Field, Record, bounded, window};
 use crate::config::{LogFormat, LogSettings};
 
 /// The process's logs, once installed.
@@ -88,16 +88,35 @@ struct Printer {
     out: Mutex<Box<dyn Write + Send>>,
 }
 
-/// Fields of a span, which its events carry too.
+/// Fields of an event, or of a span, which its events carry too.
 #[derive(Default)]
 struct Fields {
     message: String,
-    fields: Vec<(&'static str, Field)>,
+    entries: Vec<(&'static str, Field)>,
+    /// Texts are as they came, bounded, and are masked when an event shows them: every request has a span, and few of
+    /// them print anything.
+    raw: bool,
 }
 
 impl Fields {
+    fn of_span(count: usize) -> Self {
+        Self { entries: Vec::with_capacity(count), raw: true, ..Self::default() }
+    }
+
+    fn read(&self, name: &str, value: &str) -> Field {
+        if self.raw { Field::Text(window(value).to_owned()) } else { Field::text(name, value) }
+    }
+
+    /// The fields as they may be shown.
+    fn shown(&self) -> impl Iterator<Item = (&'static str, Field)> {
+        self.entries.iter().map(|(name, value)| match value {
+            Field::Text(text) if self.raw => (*name, Field::text(name, text)),
+            _ => (*name, value.clone()),
+        })
+    }
+
     fn text(&self, wanted: &str) -> Option<&str> {
-        self.fields.iter().find_map(|(name, value)| match value {
+        self.entries.iter().find_map(|(name, value)| match value {
             Field::Text(text) if *name == wanted => Some(text.as_str()),
             _ => None,
         })
@@ -106,18 +125,20 @@ impl Fields {
     fn put(&mut self, field: &tracing::field::Field, value: Field) {
         match (field.name(), value) {
             ("message", Field::Text(text)) => self.message = text,
-            (name, value) => Record::put(&mut self.fields, name, value),
+            (name, value) => Record::put(&mut self.entries, name, value),
         }
     }
 }
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-        self.put(field, Field::text(field.name(), value));
+        let value = self.read(field.name(), value);
+        self.put(field, value);
     }
 
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-        self.put(field, Field::text(field.name(), &format!("{value:?}")));
+        let value = self.read(field.name(), &format!("{value:?}"));
+        self.put(field, value);
     }
 
     fn record_error(&mut self, field: &tracing::field::Field, value: &(dyn std::error::Error + 'static)) {
@@ -128,7 +149,8 @@ impl Visit for Fields {
             text.push_str(&error.to_string());
             cause = error.source();
         }
-        self.put(field, Field::text(field.name(), &text));
+        let value = self.read(field.name(), &text);
+        self.put(field, value);
     }
 
     fn record_i64(&mut self, field: &tracing::field::Field, value: i64) {
@@ -153,7 +175,7 @@ impl Visit for Fields {
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Printer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut fields = Fields::default();
+        let mut fields = Fields::of_span(attributes.fields().len());
         attributes.record(&mut fields);
         span.extensions_mut().insert(fields);
     }
@@ -181,21 +203,21 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Printer {
         if !printed {
             return;
         }
-        let mut fields = Vec::with_capacity(own.fields.len() + 4);
+        let mut fields = Vec::with_capacity(own.entries.len() + 4);
         // The name of the event comes first, then what its spans say, from the outside in, then its own fields.
-        for (name, value) in own.fields.iter().filter(|(name, _)| *name == "event") {
+        for (name, value) in own.entries.iter().filter(|(name, _)| *name == "event") {
             Record::put(&mut fields, name, value.clone());
         }
         for span in
             context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root)
         {
             if let Some(outer) = span.extensions().get::<Fields>() {
-                for (name, value) in &outer.fields {
-                    Record::put(&mut fields, name, value.clone());
+                for (name, value) in outer.shown() {
+                    Record::put(&mut fields, name, value);
                 }
             }
         }
-        for (name, value) in own.fields {
+        for (name, value) in own.entries {
             Record::put(&mut fields, name, value);
         }
         let (level, target) = (*metadata.level(), metadata.target());
