@@ -15,6 +15,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use statehold::telemetry::{request_begins, request_ends};
 use statehold_api::Code;
 use tower::{Layer, Service};
 use tracing::field::{Empty, display};
@@ -23,6 +24,7 @@ use tracing::{Instrument, Span, debug, error, info_span, warn};
 use crate::app::{AppState, Phase};
 use crate::correlation::{CORRELATION_ID, CorrelationId};
 use crate::problem::Problem;
+use crate::trace_context;
 
 /// Puts the edge around every route.
 #[derive(Clone)]
@@ -58,6 +60,7 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let seen = Seen::new(&mut request);
+        let parent = trace_context::of(request.headers());
         let state = self.state.clone();
         if state.phase() == Phase::Stopping && !seen.is_health() {
             let refused = Problem::new(Code::Draining).header(CONNECTION, HeaderValue::from_static("close"));
@@ -67,6 +70,7 @@ where
         Box::pin(async move {
             let present = state.meters().request();
             let span = seen.span();
+            request_begins(&span, parent, seen.method.as_str(), seen.template().unwrap_or_default());
             let response = run(&state, &seen.method, work.instrument(span.clone())).await;
             drop(present);
             Ok(span.in_scope(|| seen.finish(&state, response)))
@@ -147,7 +151,9 @@ impl Seen {
             "request",
             correlation_id = self.correlation.as_str(),
             namespace = Empty,
-            principal = Empty
+            principal = Empty,
+            trace_id = Empty,
+            otel.kind = Empty
         )
     }
 
@@ -175,6 +181,7 @@ impl Seen {
         let took = self.started.elapsed();
         state.meters().record(self.template(), &self.method, response.status(), took);
         self.log(response.status(), code, took);
+        request_ends(response.status().as_u16(), code.map(Code::as_str));
         response
     }
 

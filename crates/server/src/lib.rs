@@ -19,6 +19,7 @@ mod routes;
 mod serve;
 mod settings;
 mod signals;
+mod trace_context;
 
 pub use accept::TlsError;
 pub use in_process::InProcess;

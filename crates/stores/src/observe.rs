@@ -1,4 +1,4 @@
-//! Counts and times every operation of a store: `statehold_store_operations_total` and
+//! Counts, times and traces every operation of a store: `statehold_store_operations_total` and
 //! `statehold_store_operation_duration_seconds`. Labels come from closed lists; ids and names are never among them.
 
 use std::sync::OnceLock;
@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use metrics::{Counter, Histogram, counter, histogram};
 use statehold_core::{Error, Kind};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, trace_span};
 
 use crate::contend::Contention;
 
@@ -99,13 +101,32 @@ impl Meter {
         success: impl FnOnce(&T) -> Outcome,
     ) -> Result<T, E> {
         let began = Instant::now();
-        let answer = work.await;
+        let span = self.span();
+        let answer = work.instrument(span.clone()).await;
         let outcome = match &answer {
             Ok(value) => success(value),
             Err(error) => error.outcome(),
         };
         self.note(began, outcome);
+        span.record("outcome", outcome.as_str());
+        if matches!(outcome, Outcome::Unavailable | Outcome::Error) {
+            span.record("otel.status_code", "ERROR");
+        }
         answer
+    }
+
+    /// Costs a comparison where nothing is traced.
+    fn span(&self) -> Span {
+        let Self { store, operation, .. } = *self;
+        trace_span!(
+            target: "statehold::trace",
+            "store",
+            otel.name = %format_args!("{store}.{operation}"),
+            store,
+            operation,
+            outcome = Empty,
+            otel.status_code = Empty
+        )
     }
 
     fn note(&self, began: Instant, outcome: Outcome) {

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use statehold::config::Sources;
-use statehold::telemetry::{Logs, Metrics, install_panic_hook};
+use statehold::telemetry::{Logs, Metrics, Traces, install_panic_hook};
 use statehold::{Config, Statehold, SystemClock, VERSION};
 use statehold_server::{Remote, Server, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,26 +18,35 @@ use crate::exit::{Exit, Failure};
 use crate::printer::{Printer, cell};
 use crate::serving;
 
+/// The most of a stop's grace that the spans still waiting may take to reach the collector.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(common: &Common, listen: Option<String>, printer: Printer) -> Result<Exit, Failure> {
     let listen = listen.map(|address| flag("--listen", "server.listen", &address));
     let sources = configured::sources(common, listen);
     let config = configured::load_from(&sources)?;
-    let (logs, metrics) = telemetry(&config)?;
+    let (logs, metrics, traces) = telemetry(&config)?;
+    let flush = config.server.shutdown_grace.min(FLUSH_MAX);
     let settings = Settings::from(&config);
     let tls = config.server.tls.is_some();
     let hold = serving::open(config).await?;
     let served = serve(&hold, settings, metrics, tls, printer, (logs, sources)).await;
     hold.close().await;
+    if let Some(traces) = traces {
+        traces.close(flush).await;
+    }
     served.map(|()| Exit::Done)
 }
 
-fn telemetry(config: &Config) -> Result<(Logs, Option<Metrics>), Failure> {
-    let logs = Logs::install(&config.log, Arc::new(SystemClock))
+fn telemetry(config: &Config) -> Result<(Logs, Option<Metrics>, Option<Traces>), Failure> {
+    let traces = Traces::open(&config.trace)
+        .map_err(|error| Failure::internal("traces cannot be set up").caused_by(&error))?;
+    let logs = Logs::install(&config.log, Arc::new(SystemClock), traces.as_ref())
         .map_err(|error| Failure::internal("logs cannot be set up").caused_by(&error))?;
     install_panic_hook();
     let metrics =
         config.metrics.enabled.then(|| Metrics::install(config.profile, config.features, &SystemClock));
-    Ok((logs, metrics.flatten()))
+    Ok((logs, metrics.flatten(), traces))
 }
 
 async fn serve(

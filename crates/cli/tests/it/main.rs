@@ -4,4 +4,5 @@ mod bad_starts;
 mod crash;
 mod first_run;
 mod served;
+mod traces;
 mod verbs;

@@ -1,4 +1,4 @@
-//! The verbs, counted and timed.
+//! The verbs, counted, timed and traced.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use statehold_core::{
     Address, Commit, Cx, Description, Engine, Item, Page, Place, Probe, Range, Receipt, Result, Scan,
     ScanPage,
 };
+
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, trace_span};
 
 use super::policy::{Outcome, warns};
 use super::{ENGINE_OPERATION_DURATION, ENGINE_OPERATIONS};
@@ -52,34 +55,30 @@ impl Engine for Metered {
     }
 
     async fn fetch(&self, cx: &Cx, wanted: &[Address]) -> Result<Vec<Option<Item>>> {
-        let started = Instant::now();
-        self.fetch.note(started, self.inner.fetch(cx, wanted).await)
+        self.fetch.watch(self.inner.fetch(cx, wanted)).await
     }
 
     async fn list(&self, cx: &Cx, at: &Place, ranges: &[Range]) -> Result<Vec<Page>> {
-        let started = Instant::now();
-        self.list.note(started, self.inner.list(cx, at, ranges).await)
+        self.list.watch(self.inner.list(cx, at, ranges)).await
     }
 
     async fn commit(&self, cx: &Cx, at: &Place, commit: &Commit) -> Result<Receipt> {
-        let started = Instant::now();
-        self.commit.note(started, self.inner.commit(cx, at, commit).await)
+        self.commit.watch(self.inner.commit(cx, at, commit)).await
     }
 
     async fn scan(&self, cx: &Cx, scan: &Scan) -> Result<ScanPage> {
-        let started = Instant::now();
-        self.scan.note(started, self.inner.scan(cx, scan).await)
+        self.scan.watch(self.inner.scan(cx, scan)).await
     }
 
     async fn probe(&self, cx: &Cx) -> Result<Probe> {
-        let started = Instant::now();
-        self.probe.note(started, self.inner.probe(cx).await)
+        self.probe.watch(self.inner.probe(cx)).await
     }
 }
 
 /// The metrics of one operation.
 struct Meter {
     engine: Arc<str>,
+    kind: &'static str,
     operation: &'static str,
     duration: Histogram,
     outcomes: [Counter; Outcome::ALL.len()],
@@ -102,6 +101,7 @@ impl Meter {
         };
         Self {
             engine: Arc::clone(&of.name),
+            kind: of.kind.as_str(),
             operation,
             duration: histogram!(ENGINE_OPERATION_DURATION, &labels),
             outcomes: Outcome::ALL.map(outcome),
@@ -110,11 +110,37 @@ impl Meter {
         }
     }
 
-    fn note<T>(&self, started: Instant, result: Result<T>) -> Result<T> {
+    async fn watch<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let started = Instant::now();
+        let span = self.span();
+        let result = work.instrument(span.clone()).await;
+        self.note(started, &span, result)
+    }
+
+    /// Costs a comparison where nothing is traced.
+    fn span(&self) -> Span {
+        let Self { engine, kind, operation, .. } = self;
+        trace_span!(
+            target: "statehold::trace",
+            "engine",
+            otel.name = %format_args!("{engine}.{operation}"),
+            engine = &**engine,
+            kind,
+            operation,
+            outcome = Empty,
+            otel.status_code = Empty
+        )
+    }
+
+    fn note<T>(&self, started: Instant, span: &Span, result: Result<T>) -> Result<T> {
         let took = started.elapsed();
         let outcome = result.as_ref().map_or_else(Outcome::of, |_| Outcome::Ok);
         self.outcomes[outcome as usize].increment(1);
         self.duration.record(took);
+        span.record("outcome", outcome.as_str());
+        if matches!(outcome, Outcome::Unavailable | Outcome::Error) {
+            span.record("otel.status_code", "ERROR");
+        }
         if warns(took, None) {
             self.warn_slow(took, outcome);
         }

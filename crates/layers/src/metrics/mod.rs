@@ -1,4 +1,4 @@
-//! Counts and times every call of an engine, and warns of slow ones.
+//! Counts, times and traces every call of an engine, and warns of slow ones.
 
 mod engine;
 mod policy;

@@ -12,7 +12,7 @@ use super::settings::{
     Algorithm, CacheSettings, EngineChoice, EngineSettings, FeatureSettings, HealthDetail, HealthSettings,
     JobsSettings, LimitClassSettings, LimitPolicySettings, LimitsSettings, LogFormat, LogSettings,
     MetricsSettings, OnUnavailable, OverLimit, RecordsSettings, SecretsSettings, ServerSettings,
-    SessionKindSettings, StoreSettings, StoresSettings, Synchronous, TlsSettings, TlsVersion,
+    SessionKindSettings, StoreSettings, StoresSettings, Synchronous, TlsSettings, TlsVersion, TraceSettings,
 };
 use super::value::Value;
 use crate::secrets::KeyMaterial;
@@ -298,6 +298,13 @@ pub(crate) fn health(read: Reader<'_>) -> HealthSettings {
 
 pub(crate) fn metrics(read: Reader<'_>) -> MetricsSettings {
     MetricsSettings { enabled: read.switch("metrics.enabled"), public: read.switch("metrics.public") }
+}
+
+pub(crate) fn trace(read: Reader<'_>) -> TraceSettings {
+    TraceSettings {
+        endpoint: read.maybe_text("trace.endpoint").map(Arc::from),
+        sample_ratio: read.maybe_rate("trace.sample_ratio").expect("the table has a default"),
+    }
 }
 
 pub(crate) fn log(read: Reader<'_>) -> LogSettings {

@@ -60,6 +60,8 @@ pub enum Form {
         /// The most.
         max: f64,
     },
+    /// A number from 0 to 1.
+    Ratio,
     /// Bytes, as a number or with a unit (`KB`, `KiB`, `MB`, `MiB`, `GB`, `GiB`).
     Size {
         /// The least.
@@ -91,6 +93,8 @@ pub enum Form {
     },
     /// Networks such as `10.0.0.0/8`.
     Networks,
+    /// Where a service is: `http://` or `https://`, a host, perhaps a port and a path; no user, query or fragment.
+    Endpoint,
     /// Exact web origins such as `https://app.example.com`.
     Origins,
     /// 32 bytes of key material: 64 hexadecimal digits or base64.

@@ -438,6 +438,18 @@ pub static KEYS: &[Key] = &[
     )
     .reloadable(),
     Key::new(
+        "trace.endpoint",
+        Form::Endpoint,
+        Default::None,
+        "Where an OpenTelemetry collector takes OTLP over HTTP; `/v1/traces` is added. Without it nothing is traced.",
+    ),
+    Key::new(
+        "trace.sample_ratio",
+        Form::Ratio,
+        Is("0.1"),
+        "Share of requests traced among those whose caller says nothing; a caller's own decision holds.",
+    ),
+    Key::new(
         "features.verbose_logging",
         Form::Switch,
         Profile { development: "true", production: "false" },

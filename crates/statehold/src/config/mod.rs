@@ -44,7 +44,7 @@ pub use settings::{
     Algorithm, CacheSettings, EngineChoice, EngineSettings, FeatureSettings, HealthDetail, HealthSettings,
     JobsSettings, LimitClassSettings, LimitPolicySettings, LimitsSettings, LogFormat, LogSettings,
     MetricsSettings, OnUnavailable, OverLimit, Profile, RecordsSettings, SecretsSettings, ServerSettings,
-    SessionKindSettings, StoreSettings, StoresSettings, Synchronous, TlsSettings, TlsVersion,
+    SessionKindSettings, StoreSettings, StoresSettings, Synchronous, TlsSettings, TlsVersion, TraceSettings,
 };
 pub use sources::{Flag, Sources};
 pub use value::Value;
@@ -78,6 +78,8 @@ pub struct Config {
     pub metrics: MetricsSettings,
     /// Logs.
     pub log: LogSettings,
+    /// Traces.
+    pub trace: TraceSettings,
     /// Switches.
     pub features: FeatureSettings,
     /// Background jobs.
@@ -141,6 +143,7 @@ impl Config {
             health: build::health(read),
             metrics: build::metrics(read),
             log: build::log(read),
+            trace: build::trace(read),
             features: build::features(read),
             jobs: build::jobs(read),
             data_dir,

@@ -80,6 +80,7 @@ fn form(form: &Form) -> Json {
         Form::Choice(words) => json!({ "type": "string", "enum": words }),
         Form::Whole { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Form::Rate { max } => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": max }),
+        Form::Ratio => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Form::Size { min, max } => json!({
             "anyOf": [
                 { "type": "integer", "minimum": min, "maximum": max },
@@ -95,7 +96,9 @@ fn form(form: &Form) -> Json {
                 ]
             })
         }
-        Form::Path | Form::EngineName | Form::LogLevel | Form::KeyMaterial => json!({ "type": "string" }),
+        Form::Path | Form::EngineName | Form::LogLevel | Form::Endpoint | Form::KeyMaterial => {
+            json!({ "type": "string" })
+        }
         Form::Addresses { .. } | Form::Networks | Form::Origins | Form::PolicyNames => list(),
     }
 }

@@ -321,6 +321,15 @@ pub struct MetricsSettings {
     pub public: bool,
 }
 
+/// Traces (P9).
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceSettings {
+    /// The collector, without `/v1/traces`; without it nothing is traced.
+    pub endpoint: Option<Arc<str>>,
+    /// Share of roots that are traced, 0 to 1.
+    pub sample_ratio: f64,
+}
+
 /// Logs (P9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {

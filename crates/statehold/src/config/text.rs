@@ -88,9 +88,28 @@ pub(crate) fn is_origin(written: &str) -> bool {
     port_is_fine && host_is_fine
 }
 
+/// `http://` or `https://`, a host, perhaps a port and a path: nothing in it can be a secret.
+pub(crate) fn is_endpoint(written: &str) -> bool {
+    let host = written.find("://").map_or(0, |scheme| scheme + 3);
+    let path = written[host..].find('/').map_or(written.len(), |slash| host + slash);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%".contains(&byte);
+    is_origin(&written[..path]) && written[path..].bytes().all(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn endpoints() {
+        for good in ["http://collector:4318", "https://[::1]:4318/", "https://a.example/otlp/x"] {
+            assert!(is_endpoint(good), "{good}");
+        }
+        for bad in ["", "collector:4318", "ftp://a", "http://", "http://u:p@a", "http://a/x?y", "http://a/#z"]
+        {
+            assert!(!is_endpoint(bad), "{bad}");
+        }
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -102,7 +102,7 @@ pub enum Value {
     Whole(u64),
     /// A number of bytes.
     Size(u64),
-    /// A number above zero.
+    /// A number, not below zero.
     Rate(f64),
     /// A duration; none for `none`.
     Span(Option<Duration>),
@@ -168,6 +168,10 @@ impl Form {
                 let rate: f64 = raw.digits()?.parse().ok()?;
                 (rate.is_finite() && rate > 0.0 && rate <= *max).then_some(Value::Rate(rate))
             }
+            Self::Ratio => {
+                let ratio: f64 = raw.digits()?.parse().ok()?;
+                (0.0..=1.0).contains(&ratio).then_some(Value::Rate(ratio))
+            }
             Self::Size { min, max } => {
                 let bytes = text::size(raw.digits().or_else(|| raw.words())?)?;
                 (*min..=*max).contains(&bytes).then_some(Value::Size(bytes))
@@ -180,11 +184,12 @@ impl Form {
                 let span = text::span(written)?;
                 (*min..=*max).contains(&span).then_some(Value::Span(Some(span)))
             }
-            Self::Path | Self::EngineName | Self::LogLevel => {
+            Self::Path | Self::EngineName | Self::LogLevel | Self::Endpoint => {
                 let text = raw.words()?;
                 let fits = !text.trim().is_empty() && text.len() <= TEXT_BYTES_MAX;
                 let means = match self {
                     Self::LogLevel => crate::telemetry::is_level(text),
+                    Self::Endpoint => text::is_endpoint(text),
                     _ => !text.contains('\0'),
                 };
                 (fits && means).then(|| Value::Text(text.to_owned()))
@@ -204,6 +209,7 @@ impl Form {
             Self::Choice(words) => one_of(words),
             Self::Whole { min, max } => format!("a whole number from {min} to {max}"),
             Self::Rate { max } => format!("a number above 0, at most {max}"),
+            Self::Ratio => "a number from 0 to 1".to_owned(),
             Self::Size { min, max } => format!(
                 "a size from {} to {}, in bytes or with a unit such as `2 MiB`",
                 text::size_shown(*min),
@@ -235,6 +241,9 @@ impl Form {
                 legal
             }
             Self::Networks => "a list of networks such as `10.0.0.0/8`".to_owned(),
+            Self::Endpoint => {
+                "an address such as `http://collector:4318`, without user, query or fragment".to_owned()
+            }
             Self::Origins => {
                 "a list of exact origins such as `https://app.example.com`, without path or `*`".to_owned()
             }

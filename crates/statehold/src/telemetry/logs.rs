@@ -18,12 +18,13 @@ use tracing_subscriber::reload;
 use super::flood::{Flood, Shape, Suppressed};
 use super::level;
 use super::line::{Field, Record, bounded, window};
+use super::traces::Traces;
 use crate::config::{LogFormat, LogSettings};
 
 /// The process's logs, once installed.
 #[derive(Clone)]
 pub struct Logs {
-    filter: reload::Handle<Targets, Registry>,
+    filter: Arc<dyn Fn(Targets) + Send + Sync>,
     text: Arc<AtomicBool>,
 }
 
@@ -40,20 +41,33 @@ impl fmt::Display for InstallError {
 impl std::error::Error for InstallError {}
 
 impl Logs {
-    /// Sends every record of the process to the standard error stream.
+    /// Sends every record of the process to the standard error stream, and traces where they are wanted.
     ///
     /// # Errors
     /// When the process has logs already.
-    pub fn install(settings: &LogSettings, clock: Arc<dyn Clock>) -> Result<Self, InstallError> {
-        let (logs, subscriber) = Self::subscriber(settings, clock, Box::new(io::stderr()));
+    pub fn install(
+        settings: &LogSettings,
+        clock: Arc<dyn Clock>,
+        traces: Option<&Traces>,
+    ) -> Result<Self, InstallError> {
+        let out = Box::new(io::stderr());
+        let Some(traces) = traces else {
+            let (logs, subscriber) = Self::subscriber(settings, clock, out);
+            tracing::subscriber::set_global_default(subscriber).map_err(|_| InstallError)?;
+            return Ok(logs);
+        };
+        // The level is the log's alone: what is traced does not depend on what is printed.
+        let (filter, handle) = reload::Layer::new(filter(settings));
+        let (text, printer) = Printer::new(settings, clock, out);
+        let subscriber = Registry::default().with(traces.layer()).with(printer.with_filter(filter));
         tracing::subscriber::set_global_default(subscriber).map_err(|_| InstallError)?;
-        Ok(logs)
+        traces.begin();
+        Ok(Self { filter: reloads(handle), text })
     }
 
     /// Puts changed settings into effect.
     pub fn apply(&self, settings: &LogSettings) {
-        // The filter is gone only when the subscriber is, and then there is nothing left to change.
-        let _ = self.filter.reload(filter(settings));
+        (self.filter)(filter(settings));
         self.text.store(settings.format == LogFormat::Text, Ordering::Relaxed);
     }
 
@@ -63,10 +77,8 @@ impl Logs {
         out: Box<dyn Write + Send>,
     ) -> (Self, impl Subscriber + Send + Sync + use<>) {
         let (filter, handle) = reload::Layer::new(filter(settings));
-        let text = Arc::new(AtomicBool::new(settings.format == LogFormat::Text));
-        let printer =
-            Printer { clock, text: Arc::clone(&text), flood: Mutex::default(), out: Mutex::new(out) };
-        (Self { filter: handle, text }, Registry::default().with(filter).with(printer))
+        let (text, printer) = Printer::new(settings, clock, out);
+        (Self { filter: reloads(handle), text }, Registry::default().with(filter).with(printer))
     }
 }
 
@@ -78,6 +90,13 @@ impl fmt::Debug for Logs {
 
 fn filter(settings: &LogSettings) -> Targets {
     level::targets(&settings.level).expect("the configuration checks the level")
+}
+
+fn reloads<S: Subscriber>(handle: reload::Handle<Targets, S>) -> Arc<dyn Fn(Targets) + Send + Sync> {
+    Arc::new(move |targets| {
+        // The filter is gone only when the subscriber is, and then there is nothing left to change.
+        let _ = handle.reload(targets);
+    })
 }
 
 /// Writes records as lines.
@@ -125,6 +144,8 @@ impl Fields {
     fn put(&mut self, field: &tracing::field::Field, value: Field) {
         match (field.name(), value) {
             ("message", Field::Text(text)) => self.message = text,
+            // What only a trace has a use for.
+            (name, _) if name.starts_with("otel.") => {}
             (name, value) => Record::put(&mut self.entries, name, value),
         }
     }
@@ -239,6 +260,17 @@ fn summary(suppressed: &Suppressed, time: statehold_core::Time) -> Record<'stati
 }
 
 impl Printer {
+    /// With it, whether it writes text, to be changed at run time.
+    fn new(
+        settings: &LogSettings,
+        clock: Arc<dyn Clock>,
+        out: Box<dyn Write + Send>,
+    ) -> (Arc<AtomicBool>, Self) {
+        let text = Arc::new(AtomicBool::new(settings.format == LogFormat::Text));
+        let printer = Self { clock, text: Arc::clone(&text), flood: Mutex::default(), out: Mutex::new(out) };
+        (text, printer)
+    }
+
     fn print(&self, record: &Record<'_>) {
         let format = if self.text.load(Ordering::Relaxed) { LogFormat::Text } else { LogFormat::Json };
         let line = record.line(format);

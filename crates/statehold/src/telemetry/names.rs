@@ -59,6 +59,7 @@ pub static METRICS: &[Metric] = &[
     gauge("statehold_process_resident_memory_bytes", &[], "Memory of the process that is resident."),
     gauge("statehold_process_open_files", &[], "Open file descriptors."),
     counter("statehold_metrics_refused_total", &[], "Series refused because the process has its most."),
+    counter("statehold_trace_dropped_total", &[], "Sampled spans that never reached the collector."),
     gauge("statehold_feature_enabled", &["feature"], "Whether a switch is on."),
     counter("statehold_http_requests_total", &["method", "route", "status_class"], "Requests answered."),
     histogram("statehold_http_request_duration_seconds", &["method", "route"], "How long requests took."),

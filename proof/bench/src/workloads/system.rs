@@ -17,7 +17,7 @@ pub(super) fn install_metrics() {
     ONCE.call_once(|| {
         let settings = LogSettings { level: "info".to_owned(), format: LogFormat::Json };
         // Where the program that runs the bench has logs or metrics of its own, those stay.
-        let _ = Logs::install(&settings, Arc::new(SystemClock));
+        let _ = Logs::install(&settings, Arc::new(SystemClock), None);
         let _ = Metrics::install(
             Profile::Production,
             statehold::config::FeatureSettings { verbose_logging: false },
