@@ -80,7 +80,7 @@ fn attributes(span: &Span) -> HashMap<&str, String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Puts a cache item as a caller with this trace context.

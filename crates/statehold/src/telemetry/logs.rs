@@ -61,7 +61,7 @@ impl Logs {
         let (text, printer) = Printer::new(settings, clock, out);
         let subscriber = Registry::default().with(traces.layer()).with(printer.with_filter(filter));
         tracing::subscriber::set_global_default(subscriber).map_err(|_| InstallError)?;
-        traces.begin();
+        Traces::begin();
         Ok(Self { filter: reloads(handle), text })
     }
 

@@ -97,7 +97,7 @@ impl Traces {
     }
 
     /// From now on requests are traced.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin() {
         ON.store(true, Ordering::Relaxed);
     }
 
