@@ -22,6 +22,7 @@ use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, debug, error, info_span, warn};
 
 use crate::app::{AppState, Phase};
+use crate::auth::applied::{self, Told};
 use crate::correlation::{CORRELATION_ID, CorrelationId};
 use crate::problem::Problem;
 use crate::trace_context;
@@ -59,7 +60,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let seen = Seen::new(&mut request);
+        let seen = Seen::new(&mut request, &self.state);
         let parent = trace_context::of(request.headers());
         let state = self.state.clone();
         if state.phase() == Phase::Stopping && !seen.is_health() {
@@ -122,18 +123,25 @@ struct Seen {
     uri: Uri,
     template: Option<MatchedPath>,
     correlation: CorrelationId,
+    /// Where limits leave their headers, if any are applied.
+    told: Option<Told>,
 }
 
 impl Seen {
-    fn new(request: &mut Request) -> Self {
+    fn new(request: &mut Request, state: &AppState) -> Self {
         let correlation = CorrelationId::of(request.headers());
         request.extensions_mut().insert(correlation.clone());
+        let told = applied::any(state).then(Told::default);
+        if let Some(told) = &told {
+            request.extensions_mut().insert(told.clone());
+        }
         Self {
             started: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             template: request.extensions().get::<MatchedPath>().cloned(),
             correlation,
+            told,
         }
     }
 
@@ -175,6 +183,11 @@ impl Seen {
             }
         }
         let headers = response.headers_mut();
+        for (name, value) in self.told.iter().flat_map(Told::take) {
+            if let Some(name) = name {
+                headers.entry(name).or_insert(value);
+            }
+        }
         headers.insert(CORRELATION_ID, self.correlation.header());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

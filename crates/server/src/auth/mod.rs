@@ -1,6 +1,7 @@
 //! Who calls: API keys, the namespace they choose, the address they come from.
 
 mod address;
+pub(crate) mod applied;
 mod attempts;
 pub(crate) mod needs;
 
@@ -133,6 +134,7 @@ impl<N: Need> FromRequestParts<AppState> for Caller<N> {
             return Err(Problem::new(Code::NamespaceForbidden).detail("there is no such namespace"));
         }
         Span::current().record("namespace", namespace.as_str());
+        applied::charge(parts, state, &namespace, &operator.key).await?;
         Ok(Self { operator, namespace })
     }
 }

@@ -165,7 +165,14 @@ fn whole_millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-fn tell(headers: &mut HeaderMap, state: &AppState, limits: &Limits, ask: Ask<'_>, verdict: &Verdict) {
+/// Says in headers what a limit allows and what is left of it.
+pub(crate) fn tell(
+    headers: &mut HeaderMap,
+    state: &AppState,
+    limits: &Limits,
+    ask: Ask<'_>,
+    verdict: &Verdict,
+) {
     if verdict.degraded {
         headers.insert(DEGRADED, HeaderValue::from_static("limits=local"));
     }
@@ -191,7 +198,8 @@ fn named(ask: Ask<'_>) -> String {
     }
 }
 
-fn denied(ask: Ask<'_>, wait: Duration, headers: HeaderMap) -> Problem {
+/// Status 429 with what [`tell`] says.
+pub(crate) fn denied(ask: Ask<'_>, wait: Duration, headers: HeaderMap) -> Problem {
     let mut problem = Problem::limited(Code::RateLimited, named(ask), wait);
     for (name, value) in headers {
         if let Some(name) = name {

@@ -4,7 +4,7 @@ mod cache;
 mod document;
 mod health;
 mod keys;
-mod limits;
+pub(crate) mod limits;
 mod metrics;
 mod namespaces;
 mod openapi;

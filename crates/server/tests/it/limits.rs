@@ -151,3 +151,40 @@ async fn scopes_of_the_limits_are_kept_apart() {
     assert_eq!(reset.await.members.scope.as_deref(), Some("limits:admin"));
     json(with(Method::GET, "/v1/limits/api/s").send().await.unwrap(), 200).await;
 }
+
+#[tokio::test]
+async fn f143_an_applied_policy_counts_every_request_of_a_key() {
+    let server = TestServer::configured(|config| config.limits.apply = vec!["api".to_owned()], |_| {}).await;
+    for left in (0..100).rev() {
+        let response = server.get("/v1/cache/keys/absent").await;
+        assert_eq!(header(&response, "ratelimit-policy"), "\"api\";q=100;w=60");
+        assert_eq!(header(&response, "ratelimit"), format!("\"api\";r={left};t=60"));
+        assert_eq!(response.status(), 404);
+    }
+    let denied = server.get("/v1/cache/keys/absent").await;
+    assert_eq!((denied.status().as_u16(), header(&denied, "retry-after")), (429, "60".to_owned()));
+    assert_eq!(header(&denied, "ratelimit"), "\"api\";r=0;t=60");
+    let denied = problem(denied).await;
+    assert_eq!((denied.code, denied.members.policy.as_deref()), (Code::RateLimited, Some("api")));
+    let other = server.key(&["default"], &[Scope::CacheRead]).await;
+    let other =
+        server.bare(Method::GET, "/v1/cache/keys/absent").bearer_auth(other.text.expose()).send().await;
+    assert_eq!(other.unwrap().status(), 404, "another key has an account of its own");
+    server.clock.advance(Duration::from_mins(1));
+    assert_eq!(server.get("/v1/cache/keys/absent").await.status(), 404);
+}
+
+#[tokio::test]
+async fn f141_two_endpoints_do_not_share_the_window() {
+    let server =
+        TestServer::configured(|config| config.limits.apply = vec!["endpoint".to_owned()], |_| {}).await;
+    for _ in 0..100 {
+        assert_eq!(server.get("/v1/cache/keys/a").await.status(), 404);
+    }
+    assert_eq!(
+        server.get("/v1/cache/keys/b").await.status(),
+        429,
+        "the route is the endpoint, not the key in it"
+    );
+    assert_eq!(server.get("/v1/limits").await.status(), 200);
+}
