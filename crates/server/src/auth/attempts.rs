@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use statehold_api::Code;
-use statehold_core::{Cx, Namespace};
+use statehold_core::{Cx, Kind, Namespace};
 use statehold_journal::control::NAMESPACE_DEFAULT;
 use statehold_stores::limits::{Ask, LimitError};
 use statehold_stores::value::Id;
@@ -19,16 +19,21 @@ const POLICY: &str = "login_ip";
 pub(super) async fn charge(state: &AppState, address: Option<IpAddr>, refusal: Problem) -> Problem {
     let Some(address) = address else { return refusal };
     let Ok(namespace) = Namespace::new(NAMESPACE_DEFAULT) else { return refusal };
-    // An installation that has deleted this namespace keeps no account.
-    let Ok(limits) = state.hold().limits(&namespace).await else { return refusal };
+    let limits = match state.hold().limits(&namespace).await {
+        Ok(limits) => limits,
+        // An installation that has deleted this namespace keeps no account.
+        Err(error) if error.kind() == Kind::NotFound => return refusal,
+        Err(error) => return Problem::new(Code::LimiterUnavailable).caused_by(error),
+    };
     let Ok(subject) = Id::new(address.to_string()) else { return refusal };
     match limits.check(&Cx::new(), &subject, Ask::one(POLICY)).await {
         Ok(verdict) => match verdict.retry_after {
             Some(wait) if !verdict.allowed => Problem::limited(Code::TooManyAttempts, POLICY, wait),
             _ => refusal,
         },
+        // An installation may remove this policy.
+        Err(LimitError::PolicyNotFound) => refusal,
         // The policy is closed: guesses that cannot be counted are not answered.
-        Err(LimitError::Unavailable(error)) => Problem::new(Code::LimiterUnavailable).caused_by(error),
-        Err(_) => refusal,
+        Err(error) => error.into(),
     }
 }
