@@ -91,3 +91,19 @@ fn f294_config_print_masks_secrets_and_names_origins() {
     assert!(!printed.contains(&secret) && printed.contains("***"), "{printed}");
     assert!(printed.contains("STATEHOLD_SECRETS__TOKEN_KEY"), "{printed}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reload_tells_the_server_and_never_a_process_that_only_has_its_number() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let served = Served::start(directory.path()).await;
+    assert_eq!(answer(directory.path(), &["config", "reload"])["told"], served.pid());
+    let data = served.kill();
+    // The lock's note and the address outlive a killed server; this is somebody else's process under its number.
+    let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+    std::fs::write(data.join("lock"), format!("{}\n", other.id())).expect("a note");
+    assert!(data.join("server.addr").exists());
+    let reload = run(directory.path(), &["config", "reload"]);
+    assert_eq!(reload.status.code(), Some(3), "{}", said(&reload));
+    assert!(other.try_wait().expect("it can be asked").is_none(), "the other process was left alone");
+    other.kill().and_then(|()| other.wait()).expect("it ends");
+}
