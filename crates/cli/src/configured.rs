@@ -1,5 +1,11 @@
 //! The configuration as the command line, the environment and the file give it.
 
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::Pid;
 use statehold::config::{Config, Flag, Sources};
 
 use crate::arguments::Common;
@@ -27,4 +33,13 @@ pub(crate) fn load_from(sources: &Sources) -> Result<Config, Failure> {
         Failure::new(Exit::Usage, errors.to_string())
             .hint("`statehold config schema` lists every key with its bounds")
     })
+}
+
+/// The process that holds the lock. Its note outlives a process that was killed, and the number may be another
+/// program's by then, so it counts only while the lock is really held.
+pub(crate) fn holder(lock: &Path) -> Option<Pid> {
+    let file = File::open(lock).ok()?;
+    let held = flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK);
+    let noted = std::io::read_to_string(file).ok()?;
+    if held { noted.trim().parse().ok().and_then(Pid::from_raw) } else { None }
 }

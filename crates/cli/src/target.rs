@@ -140,6 +140,10 @@ impl Directory {
 /// The server that holds the data directory, if one answers at the address noted there.
 async fn running(config: &Config, common: &Common, namespace: &str) -> Result<Option<Server>, Failure> {
     let files = config.files();
+    // An address outlives a killed server, and whoever listens there now must not be shown the key.
+    if configured::holder(&files.lock()).is_none() {
+        return Ok(None);
+    }
     let Ok(address) = std::fs::read_to_string(files.server_address()) else { return Ok(None) };
     let key_file = common.api_key_file.clone().unwrap_or_else(|| files.operator_key());
     let server = Server::new(address.trim(), read_key(&key_file).ok(), namespace.to_owned())?;

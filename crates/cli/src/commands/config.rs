@@ -1,11 +1,6 @@
 //! `statehold config …`: all but `reload` work offline.
 
-use std::fs::File;
-use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use statehold::config::{Config, schema};
 
@@ -37,7 +32,8 @@ fn reload(common: &Common, printer: Printer) -> Result<Exit, Failure> {
         let why = format!("no server holds the data directory `{}`", config.data_dir.display());
         Failure::new(Exit::Unavailable, why).hint("`statehold serve` reads the configuration when it starts")
     };
-    let holder = holder(&config.files().lock()).filter(|_| config.files().server_address().exists());
+    let holder =
+        configured::holder(&config.files().lock()).filter(|_| config.files().server_address().exists());
     let pid = holder.ok_or_else(not_running)?;
     kill_process(pid, Signal::HUP).map_err(|error| not_running().caused_by(&error))?;
     let document = json!({"told": pid.as_raw_nonzero()});
@@ -48,15 +44,6 @@ fn reload(common: &Common, printer: Printer) -> Result<Exit, Failure> {
         )
     });
     Ok(Exit::Done)
-}
-
-/// The process that holds the lock. Its note outlives a process that was killed, and the number may be another
-/// program's by then, so it counts only while the lock is really held.
-fn holder(lock: &Path) -> Option<Pid> {
-    let file = File::open(lock).ok()?;
-    let held = flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK);
-    let noted = std::io::read_to_string(file).ok()?;
-    if held { noted.trim().parse().ok().and_then(Pid::from_raw) } else { None }
 }
 
 fn check(common: &Common, printer: Printer) -> Exit {
